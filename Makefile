@@ -1,0 +1,45 @@
+# Each target calls one script or cargo; the scripts say what they do, and name their logs when they fail.
+SHELL := /bin/bash
+.SHELLFLAGS := -euo pipefail -c
+.DEFAULT_GOAL := help
+CACHE := $(or $(XDG_CACHE_HOME),$(HOME)/.cache)/herdctl
+export CARGO_TARGET_DIR ?= $(CACHE)/target
+NODES ?= 1
+
+.PHONY: help
+help: ## List the targets
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  %-14s %s\n", $$1, $$2 }' Makefile
+	@echo
+	@echo '  make demo knows: CONTEXT=… REGISTRY=…   a cluster of yours, and where to push the images for it'
+	@echo '                   ANTHROPIC_API_KEY=…    the real Messages API instead of the scripted one'
+	@echo '                   NAT=1                  a way out of the local cluster, which a real key needs'
+
+.PHONY: demo demo-down
+demo: ## Set everything up and run a first Job, on a local cluster or yours
+	@deploy/demo/up
+demo-down: ## Remove all that the demo set up, also after one that was killed
+	@deploy/demo/down
+
+.PHONY: test lint unit e2e cleanup bench crds images
+test: lint unit e2e cleanup ## Set everything up and pass all tests
+lint: ## Formatting, clippy, licences and sources, shellcheck
+	@deploy/lint
+unit: ## Tests that need no cluster
+	@cargo test --locked --lib --bins --examples
+e2e: ## Tests on a fresh local cluster
+	@tests/e2e/run
+cleanup: ## Test that a local cluster leaves nothing behind
+	@tests/cluster-cleanup
+bench: ## Measure what docs/performance.md tells
+	@benches/run
+crds: ## Write crds/ from the Rust types
+	@cargo run --locked --quiet --bin herd-operator -- crds --to crds --to charts/herdctl/files/crds
+images: ## Build the images: REGISTRY=… pushes them
+	@deploy/images/build
+
+.PHONY: cluster-up cluster-down
+cluster-up: ## Start a local cluster: NAME=… NODES=…
+	@deploy/prerequisites cluster images
+	@deploy/local/up $(NODES)
+cluster-down: ## Stop and remove it: NAME=…
+	@deploy/local/down

@@ -1,0 +1,59 @@
+# shellcheck shell=bash
+# The programs that go into the images: ours from cargo, Claude's CLI from the npm registry. To be sourced by `build`.
+target=x86_64-unknown-linux-gnu # the CLI's and ours
+CARGO_TARGET_DIR=${CARGO_TARGET_DIR:-$cache/target}
+
+# cargo_build ARGUMENT…: static, so that a program runs in any image, whatever its libc.
+cargo_build() {
+  RUSTFLAGS='-C target-feature=+crt-static' CARGO_TARGET_DIR=$CARGO_TARGET_DIR \
+    cargo build --manifest-path "$root/Cargo.toml" --locked --release --target "$target" "$@"
+}
+
+# compile PROGRAM…: prepares programs/PROGRAM in the cache. With PROGRAMS=FOLDER they are taken from there as they are.
+compile() {
+  local program
+  mkdir -p "$images/programs"
+  for program in "$@"; do
+    if [ -n "${PROGRAMS:-}" ]; then
+      install "$PROGRAMS/$program" "$images/programs/$program"
+    else
+      step "$cache/log/cargo-$program.log" "compiling $program (minutes when cold)" cargo_program "$program"
+    fi
+  done
+}
+
+cargo_program() {
+  local built=$CARGO_TARGET_DIR/$target/release
+  case $1 in
+  herd-operator) cargo_build --bin herd-operator ;;
+  herd-runner) cargo_build --no-default-features --features runner --bin herd-runner ;; # lean: no Kubernetes client
+  scripted-api)
+    cargo_build --example scripted-api
+    built=$built/examples
+    ;;
+  esac
+  install "$built/$1" "$images/programs/$1"
+}
+
+# The pinned CLI: its version and checksum are one committed file.
+claude_archive() { awk '{print $2}' "$here/agent/claude.sha512"; }
+claude_package() { claude_archive | sed -E 's/^anthropic-ai-(.*)-([0-9.]+)\.tgz$/@anthropic-ai\/\1@\2/'; }
+
+fetch_claude() {
+  local folder=$cache/claude
+  [ ! -x "$folder/$(claude_archive).unpacked/package/claude" ] || return 0
+  step "$cache/log/claude.log" "fetching $(claude_package) (175 MB)" unpack_claude "$folder"
+}
+
+unpack_claude() {
+  local folder=$1 unpacked
+  unpacked=$folder/$(claude_archive).unpacked
+  mkdir -p "$folder"
+  cd "$folder"
+  sha512sum --check --status "$here/agent/claude.sha512" || npm pack "$(claude_package)"
+  sha512sum --check "$here/agent/claude.sha512"
+  rm -rf "$unpacked" "$unpacked.part"
+  mkdir "$unpacked.part"
+  tar --extract --no-same-owner --file "$(claude_archive)" --directory "$unpacked.part"
+  mv "$unpacked.part" "$unpacked"
+}

@@ -1,0 +1,32 @@
+# shellcheck shell=bash
+# How the operator gets onto a cluster, for the demo and the tests alike. To be sourced after steps.sh.
+# The caller has set: helm (Helm and its options, an array), cache.
+deploy=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
+system_namespace=herd-system
+
+# The references that deploy/images/build printed: operator=…, agent=…, scripted-api=…
+reference() { sed -n "s/^$1=//p" <<<"$references"; }
+
+# build_images: sets `references`.
+build_images() { references=$("$deploy/images/build" operator agent scripted-api); }
+
+# load_images: puts them on the nodes of the local cluster NAME.
+load_images() {
+  local image archives=()
+  for image in operator agent scripted-api; do
+    archives+=("$cache/images/$image-$(reference "$image" | sed 's/.*://').tar")
+  done
+  "$deploy/local/load" "${archives[@]}"
+}
+
+# install_chart HELM-OPTION…: the one place that knows how the chart's values name the images.
+install_chart() {
+  "${helm[@]}" upgrade herd "$deploy/../charts/herdctl" --install --namespace "$system_namespace" --create-namespace \
+    --set "operator.image=$(reference operator)" --set "agent.image=$(reference agent)" --wait --timeout 3m "$@"
+}
+
+# deploy_scripted_api KUBECTL…: into the namespace of that kubectl; a user who may edit it is enough.
+deploy_scripted_api() {
+  sed "s|IMAGE|$(reference scripted-api)|" "$deploy/demo/scripted-api.yaml" | "$@" apply --filename -
+  "$@" rollout status deployment/scripted-api --timeout=2m
+}

@@ -1,0 +1,84 @@
+# shellcheck shell=bash
+# A node: containerd, kubelet and kube-proxy in a machine of its own. To be sourced after machine.sh, network.sh and pki.sh.
+start_node() {
+  local number=$1 machine=node$1 folder=$ROOT/node$1
+  mkdir -p "$folder"/{cni,containerd,kubelet,plugins,logs}
+  certificate "$machine" "/O=system:nodes/CN=system:node:$machine" "IP:$(node_address "$number"),DNS:$machine"
+  kubeconfig "$ROOT/auth/$machine" "$machine"
+  create_group "$group/$machine"
+  cni_config "$number" >"$folder/cni/10-bridge.conflist"
+  containerd_config "$number" >"$folder/containerd.toml"
+  kubelet_config "$number" >"$folder/kubelet.yaml"
+  proxy_config "$number" >"$folder/proxy.yaml"
+  start "$machine" containerd containerd -c "$folder/containerd.toml"
+  holds 20 test -S "$folder/containerd.sock"
+  start "$machine" kubelet kubelet --config "$folder/kubelet.yaml" --kubeconfig "$ROOT/auth/$machine" \
+    --root-dir "$folder/kubelet" --cert-dir "$folder/certs" --hostname-override "$machine" --node-ip "$(node_address "$number")"
+  start "$machine" kube-proxy kube-proxy --config "$folder/proxy.yaml"
+}
+
+cni_config() {
+  cat <<JSON
+{"cniVersion":"1.0.0","name":"pods","plugins":[
+ {"type":"bridge","bridge":"cni0","isGateway":true,"hairpinMode":true,"ipam":{"type":"host-local",
+  "dataDir":"$ROOT/node$1/ipam","ranges":[[{"subnet":"$(pod_subnet "$1")"}]],"routes":[{"dst":"0.0.0.0/0"}]}},
+ {"type":"portmap","capabilities":{"portMappings":true}}]}
+JSON
+}
+
+containerd_config() {
+  local folder=$ROOT/node$1
+  cat <<TOML
+version = 3
+root = "$folder/containerd/root"
+state = "$folder/containerd/state"
+[grpc]
+address = "$folder/containerd.sock"
+[plugins."io.containerd.cri.v1.images".pinned_images]
+sandbox = "$pause"
+[plugins."io.containerd.cri.v1.runtime"]
+disable_apparmor = true
+# Where root lacks CAP_SYS_RESOURCE a container's oom_score_adj may not go below the daemon's own
+restrict_oom_score_adj = true
+netns_mounts_under_state_dir = true
+[plugins."io.containerd.cri.v1.runtime".cni]
+bin_dirs = ["/usr/lib/cni"]
+conf_dir = "$folder/cni"
+TOML
+}
+
+kubelet_config() {
+  local folder=$ROOT/node$1
+  cat <<YAML
+apiVersion: kubelet.config.k8s.io/v1beta1
+kind: KubeletConfiguration
+failCgroupV1: false
+cgroupDriver: cgroupfs
+cgroupRoot: /$group/node$1
+containerRuntimeEndpoint: unix://$folder/containerd.sock
+authentication: {anonymous: {enabled: false}, webhook: {enabled: true}, x509: {clientCAFile: $pki/ca.crt}}
+authorization: {mode: Webhook}
+tlsCertFile: $pki/node$1.crt
+tlsPrivateKeyFile: $pki/node$1.key
+clusterDNS: [$dns_service]
+clusterDomain: cluster.local
+failSwapOn: false
+resolvConf: ""
+podLogsDir: $folder/logs
+volumePluginDir: $folder/plugins
+imageGCHighThresholdPercent: 100
+evictionHard: {memory.available: 100Mi, nodefs.available: 1%, imagefs.available: 1%}
+YAML
+}
+
+proxy_config() {
+  cat <<YAML
+apiVersion: kubeproxy.config.k8s.io/v1alpha1
+kind: KubeProxyConfiguration
+clientConnection: {kubeconfig: $ROOT/auth/proxy}
+clusterCIDR: $pod_network.0.0/16
+mode: nftables
+hostnameOverride: node$1
+conntrack: {maxPerCore: 0}
+YAML
+}

@@ -1,0 +1,277 @@
+//! The Job: one run of an Agent, with exactly one outcome. The spec is a request that hardly changes,
+//! the status is the operator's word on it.
+
+use chrono::{DateTime, Utc};
+use kube::{CustomResource, KubeSchema, core::Rule};
+use serde::{Deserialize, Serialize};
+
+use super::{
+    agent::{AgentSpec, MAX_PROMPT_BYTES, prompt_bytes_rule},
+    duration::DurationText,
+    reason::{ExitReason, Phase, Reason},
+    verdict::Text,
+};
+
+/// Keeps a Job until its pod is gone for good.
+pub const JOB_FINALIZER: &str = "herdctl.dev/record";
+/// Keeps a pod object until the outcome of its attempt stands in the Job's status.
+pub const POD_FINALIZER: &str = "herdctl.dev/job-tracking";
+
+/// One run of an Agent. Apply it, and a pod runs the Claude CLI; the status tells how it goes and why
+/// it ended.
+#[derive(CustomResource, Clone, Debug, Default, PartialEq, Serialize, Deserialize, KubeSchema)]
+#[kube(
+    group = "herdctl.dev",
+    version = "v1alpha1",
+    kind = "Job",
+    plural = "jobs",
+    namespaced,
+    shortname = "hj",
+    category = "herd",
+    derive = "PartialEq",
+    status = "JobStatus",
+    doc = "One run of an Agent, with exactly one outcome. Apply it, and a pod runs the Claude CLI; the status tells how it goes and why it ended.",
+    validation = final_phase_rule(),
+    selectable = ".spec.agent",
+    selectable = ".status.phase",
+    selectable = ".status.exitReason",
+    selectable = ".status.reason",
+    selectable = ".status.sessionId",
+    printcolumn(name = "STATUS", type_ = "string", json_path = ".status.phase"),
+    printcolumn(name = "EXIT", type_ = "string", json_path = ".status.exitReason"),
+    printcolumn(name = "AGENT", type_ = "string", json_path = ".spec.agent"),
+    printcolumn(name = "AGE", type_ = "date", json_path = ".metadata.creationTimestamp"),
+    printcolumn(name = "REASON", type_ = "string", json_path = ".status.reason", priority = "1"),
+    printcolumn(name = "SESSION", type_ = "string", json_path = ".status.sessionId", priority = "1"),
+    printcolumn(name = "POD", type_ = "string", json_path = ".status.attempts[-1:].pod", priority = "1"),
+    printcolumn(name = "STARTED", type_ = "date", json_path = ".status.startedAt", priority = "1"),
+    printcolumn(name = "DURATION", type_ = "string", json_path = ".status.duration", priority = "1"),
+)]
+#[serde(rename_all = "camelCase")]
+#[x_kube(
+    validation = immutable("agent"),
+    validation = immutable("prompt"),
+    validation = immutable("model"),
+    validation = immutable("timeout"),
+    validation = cancel_rule()
+)]
+pub struct JobSpec {
+    /// The name of the Agent to run, in the same namespace. A Job whose Agent does not exist yet waits
+    /// for it.
+    #[schemars(
+        length(min = 1, max = 52),
+        regex(pattern = r"^[a-z0-9]([-a-z0-9]*[a-z0-9])?$")
+    )]
+    pub agent: String,
+    /// What the agent is to do. At most 98304 bytes. Default: the Agent's prompt.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(min = 1, max = MAX_PROMPT_BYTES))]
+    #[x_kube(validation = prompt_bytes_rule())]
+    pub prompt: Option<String>,
+    /// The model of this run. Default: the Agent's.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(
+        length(max = 256),
+        regex(pattern = r"^[A-Za-z0-9][A-Za-z0-9._:/@\[\]-]*$")
+    )]
+    pub model: Option<String>,
+    /// The longest time that this run may take, for example 90s or 1h30m. Default: the Agent's.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub timeout: Option<DurationText>,
+    /// True: stop the run; the Job ends as cancelled. Can't be taken back, and changes nothing once the
+    /// Job has ended.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub cancel: Option<bool>,
+}
+
+/// A Job asks for one run; to ask for something else is another Job.
+fn immutable(field: &str) -> Rule {
+    Rule::new(format!(
+        "has(self.{field}) == has(oldSelf.{field}) && (!has(self.{field}) || self.{field} == oldSelf.{field})"
+    ))
+    .message(format!("{field} can't be changed: a Job is one run; create another Job instead").as_str())
+    .field_path(format!(".{field}"))
+}
+
+fn cancel_rule() -> Rule {
+    Rule::new("!has(oldSelf.cancel) || !oldSelf.cancel || (has(self.cancel) && self.cancel)")
+        .message("cancel can't be taken back: create another Job instead")
+        .field_path(".cancel")
+}
+
+/// Freezes the outcome. It stands at the root, since a rule on `status` is skipped when the whole status
+/// is removed.
+fn final_phase_rule() -> Rule {
+    const FROZEN: [&str; 10] = [
+        "phase",
+        "exitReason",
+        "reason",
+        "message",
+        "error",
+        "sessionId",
+        "startedAt",
+        "completedAt",
+        "agent",
+        "result",
+    ];
+    let same: Vec<String> = FROZEN
+        .iter()
+        .map(|field| {
+            format!(
+                "has(self.status.{field}) == has(oldSelf.status.{field}) && (!has(self.status.{field}) || self.status.{field} == oldSelf.status.{field})"
+            )
+        })
+        .collect();
+    Rule::new(format!(
+        "!has(oldSelf.status) || !has(oldSelf.status.phase) || !(oldSelf.status.phase in ['completed', 'failed', 'cancelled']) || (has(self.status) && {})",
+        same.join(" && ")
+    ))
+    .message("status: this Job has ended, its outcome never changes").field_path(".status")
+}
+
+/// How the run goes and why it ended. Written by the operator alone.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, schemars::JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct JobStatus {
+    /// pending, running, completed, failed or cancelled. The last three are final.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub phase: Option<Phase>,
+    /// How the Job ended: success, error, timeout or manual_cancel. Absent until it has ended.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub exit_reason: Option<ExitReason>,
+    /// Why the Job is where it is, in one word.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub reason: Option<Reason>,
+    /// The same in a sentence, with the next step where there is one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(max = 2048))]
+    pub message: Option<String>,
+    /// What went wrong, where the Job failed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(max = 2048))]
+    pub error: Option<String>,
+    /// Claude's session of this Job.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(max = 64))]
+    pub session_id: Option<String>,
+    /// When the agent started, for the first time.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub started_at: Option<DateTime<Utc>>,
+    /// When the agent ended.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub completed_at: Option<DateTime<Utc>>,
+    /// From startedAt to completedAt, for people.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(max = 32))]
+    pub duration: Option<String>,
+    /// The Agent as it was when the first attempt was decided on: editing it later changes nothing here.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub agent: Option<CapturedAgent>,
+    /// Every pod that was made for this Job.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(length(max = 64), extend("x-kubernetes-list-type" = "map", "x-kubernetes-list-map-keys" = ["number"]))]
+    pub attempts: Vec<Attempt>,
+    /// The agent's last words, cut to 2 KiB.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub result: Option<Text>,
+    /// The generation of the Job that this status speaks of.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub observed_generation: Option<i64>,
+    /// Started, Finished (true at every end), Complete, Failed, Reconciling and Stalled.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(length(max = 16), extend("x-kubernetes-list-type" = "map", "x-kubernetes-list-map-keys" = ["type"]))]
+    pub conditions: Vec<Condition>,
+}
+
+impl JobStatus {
+    pub fn is_final(&self) -> bool {
+        self.phase.is_some_and(Phase::is_final)
+    }
+
+    /// The attempt that counts: the one with the highest number.
+    pub fn attempt(&self) -> Option<&Attempt> {
+        self.attempts.iter().max_by_key(|attempt| attempt.number)
+    }
+}
+
+/// The Agent that a Job runs, captured.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, schemars::JsonSchema)]
+pub struct CapturedAgent {
+    /// The Agent's metadata.generation.
+    pub generation: i64,
+    /// The Agent's spec.
+    pub spec: AgentSpec,
+}
+
+/// One pod of a Job. It is written before the pod is created, so that no pod is unknown.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
+pub struct Attempt {
+    /// Counted from 1.
+    #[schemars(range(min = 1))]
+    pub number: u32,
+    /// The pod's name: the Job's, and the number.
+    #[schemars(length(max = 63))]
+    pub pod: String,
+    /// The pod's UID, once it was seen.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(max = 64))]
+    pub uid: Option<String>,
+    /// The node that it ran on.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(max = 253))]
+    pub node: Option<String>,
+    /// When it was decided on; the start deadline counts from here.
+    pub intended: DateTime<Utc>,
+    /// When its agent started.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub started: Option<DateTime<Utc>>,
+    /// When its agent ended.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub ended: Option<DateTime<Utc>>,
+    /// What Kubernetes said of its end, where the runner could not speak for itself.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(max = 1024))]
+    pub why: Option<String>,
+}
+
+/// A condition as kubectl wait and other tools read it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct Condition {
+    #[serde(rename = "type")]
+    pub type_: ConditionType,
+    pub status: ConditionStatus,
+    /// The Job's reason when this condition last changed.
+    #[schemars(length(min = 1, max = 64))]
+    pub reason: String,
+    #[schemars(length(max = 2048))]
+    pub message: String,
+    pub last_transition_time: DateTime<Utc>,
+}
+
+/// The conditions of a Job.
+#[derive(
+    Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, schemars::JsonSchema,
+)]
+pub enum ConditionType {
+    /// The agent has run.
+    Started,
+    /// The Job has ended, however.
+    Finished,
+    /// It ended well.
+    Complete,
+    /// It ended otherwise; a cancelled Job is Failed with reason Cancelled.
+    Failed,
+    /// For kstatus: the agent does not run yet.
+    Reconciling,
+    /// For kstatus: the Job failed.
+    Stalled,
+}
+
+/// The three words of a condition.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
+pub enum ConditionStatus {
+    True,
+    False,
+    Unknown,
+}

@@ -1,0 +1,120 @@
+//! What the controller hands to the runner: all inputs of one attempt. It travels as one annotation of
+//! the pod and reaches the runner as a file of the downward API, so that no prompt is ever an argument,
+//! an environment variable or subject to `$(VAR)` expansion.
+
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+
+use super::permission_mode::PermissionMode;
+
+/// The pod's annotation that holds a [`RunInputs`] as JSON.
+pub const ANNOTATION: &str = "herdctl.dev/run";
+
+/// The largest annotation that we write; the API server allows 256 KiB for all of a pod's together.
+pub const MAX_BYTES: usize = 224 * 1024;
+
+/// Where the runner finds things in a pod. Both containers agree on these paths by this module alone.
+pub mod path {
+    /// Folder with the runner and the socket: writable in `ship`, read-only in `agent`.
+    pub const HERD: &str = "/herd";
+    /// The static runner, put there by `herd-runner install`.
+    pub const RUNNER: &str = "/herd/herd-runner";
+    /// `ship` hands the spool over on this Unix socket.
+    pub const SOCKET: &str = "/herd/ship.sock";
+    /// The spool's folder: mounted in `ship` alone.
+    pub const SPOOL: &str = "/spool";
+    /// The folder of the downward-API file with the run's inputs; mounted in `agent` alone.
+    pub const INPUTS_DIR: &str = "/herd-run";
+    /// The file in it.
+    pub const INPUTS_FILE: &str = "run.json";
+    /// The agent's working directory.
+    pub const WORKSPACE: &str = "/workspace";
+    /// The kubelet takes the termination message from here, in every container that doesn't say
+    /// otherwise.
+    pub const TERMINATION_LOG: &str = "/dev/termination-log";
+    /// The agent's home.
+    pub const HOME: &str = "/home/agent";
+}
+
+/// All inputs of one attempt.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct RunInputs {
+    /// The Job's name, which is its id.
+    pub job: String,
+    pub agent: String,
+    /// Counted from 1.
+    pub attempt: u32,
+    /// Chosen by the controller; passed as `--session-id`.
+    pub session_id: String,
+    /// Given to the CLI on its standard input.
+    pub prompt: String,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub system_prompt: Option<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub append_system_prompt: Option<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub model: Option<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub fallback_model: Option<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub max_turns: Option<u32>,
+    #[serde(
+        default,
+        rename = "maxBudgetUSD",
+        skip_serializing_if = "Option::is_none"
+    )]
+    pub max_budget_usd: Option<f64>,
+    #[serde(default)]
+    pub permission_mode: PermissionMode,
+    #[serde(default)]
+    pub tools: Tools,
+    /// Seconds from the hand-over to the end of the run.
+    #[serde(with = "seconds")]
+    pub timeout: Duration,
+    /// Seconds without a line, halted while a tool runs.
+    #[serde(with = "seconds")]
+    pub stall_timeout: Duration,
+    /// Seconds between TERM and KILL.
+    #[serde(with = "seconds")]
+    pub cancel_grace: Duration,
+}
+
+/// Which tools the agent has, by Claude Code's names and patterns.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "operator", derive(schemars::JsonSchema))]
+#[serde(rename_all = "camelCase")]
+pub struct Tools {
+    /// The built-in tools that exist for this agent (`--tools`), for example `Bash`, `Read`. Default:
+    /// all of them.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[cfg_attr(feature = "operator", schemars(length(max = 128), inner(length(min = 1, max = 512)), extend("x-kubernetes-list-type" = "set")))]
+    pub available: Option<Vec<String>>,
+    /// Tools and patterns that need no approval (`--allowedTools`), for example `Bash(git diff:*)`.
+    /// With the permission mode bypassPermissions everything is approved anyway.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[cfg_attr(feature = "operator", schemars(length(max = 128), inner(length(min = 1, max = 512)), extend("x-kubernetes-list-type" = "set")))]
+    pub allowed: Option<Vec<String>>,
+    /// Tools and patterns that are refused in every permission mode (`--disallowedTools`), for example
+    /// `WebFetch` or `Bash(rm:*)`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[cfg_attr(feature = "operator", schemars(length(max = 128), inner(length(min = 1, max = 512)), extend("x-kubernetes-list-type" = "set")))]
+    pub denied: Option<Vec<String>>,
+}
+
+mod seconds {
+    //! Durations as seconds with a fraction.
+
+    use std::time::Duration;
+
+    use serde::{Deserialize, Deserializer, Serializer, de::Error};
+
+    pub fn serialize<S: Serializer>(value: &Duration, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_f64(value.as_secs_f64())
+    }
+
+    pub fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Duration, D::Error> {
+        Duration::try_from_secs_f64(f64::deserialize(deserializer)?).map_err(D::Error::custom)
+    }
+}

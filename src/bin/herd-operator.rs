@@ -1,0 +1,127 @@
+//! What runs on the cluster: argument parsing and nothing else.
+
+use std::{error::Error, fs, net::SocketAddr, path::PathBuf, process::ExitCode};
+
+use clap::{Args, Parser, Subcommand};
+use herdctl::{
+    api::{crds, duration::DurationText},
+    controller::{self, Options},
+    plan::settings::Settings,
+};
+use k8s_openapi::api::core::v1::ResourceRequirements;
+use tracing_subscriber::EnvFilter;
+
+/// The operator of herdctl for Kubernetes.
+#[derive(Parser)]
+#[command(version)]
+struct Arguments {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    /// Run the controller: give every Job its pod and its one outcome.
+    Controller(Box<ControllerArguments>),
+    /// Write the CustomResourceDefinitions, one file each.
+    Crds {
+        /// The folder to write to; may be given more than once.
+        #[arg(long, value_name = "FOLDER", default_value = "crds")]
+        to: Vec<PathBuf>,
+    },
+}
+
+#[derive(Args)]
+struct ControllerArguments {
+    /// This program's own image; its runner is brought into every agent's pod.
+    #[arg(long, value_name = "IMAGE")]
+    operator_image: String,
+    /// The image of agents that name none.
+    #[arg(long, value_name = "IMAGE")]
+    agent_image: String,
+    /// Pull policy of the operator's image in agents' pods. Default: Kubernetes' own.
+    #[arg(long, value_name = "POLICY")]
+    image_pull_policy: Option<String>,
+    /// Resources of agents that name none, as JSON of a container's `resources`.
+    #[arg(long, value_name = "JSON", value_parser = resources)]
+    agent_resources: Option<ResourceRequirements>,
+    /// Resources of the sidecar in agents' pods, as JSON of a container's `resources`.
+    #[arg(long, value_name = "JSON", value_parser = resources)]
+    ship_resources: Option<ResourceRequirements>,
+    /// How long an agent's pod may stay after the agent's end to hand its output over.
+    #[arg(long, value_name = "DURATION", default_value = "10m", value_parser = duration)]
+    drain_timeout: std::time::Duration,
+    /// Where /healthz and /readyz are answered.
+    #[arg(long, value_name = "ADDRESS", default_value = "0.0.0.0:8080")]
+    listen: SocketAddr,
+    /// The Lease by which replicas agree on who writes.
+    #[arg(long, value_name = "NAME", default_value = "herd-controller")]
+    lease_name: String,
+    /// The namespace of the Lease: the operator's own.
+    #[arg(long, env = "POD_NAMESPACE", value_name = "NAMESPACE")]
+    lease_namespace: String,
+    /// This replica's name: its pod's.
+    #[arg(long, env = "POD_NAME", value_name = "NAME")]
+    identity: String,
+}
+
+fn main() -> ExitCode {
+    let done = match Arguments::parse().command {
+        Command::Controller(arguments) => run_controller(*arguments),
+        Command::Crds { to } => write_crds(&to),
+    };
+    let Err(error) = done else {
+        return ExitCode::SUCCESS;
+    };
+    eprintln!("herd-operator: {error}");
+    let mut cause = error.source();
+    while let Some(error) = cause {
+        eprintln!("  because: {error}");
+        cause = error.source();
+    }
+    ExitCode::FAILURE
+}
+
+#[tokio::main]
+async fn run_controller(arguments: ControllerArguments) -> Result<(), Box<dyn Error>> {
+    let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new("info"));
+    tracing_subscriber::fmt()
+        .json()
+        .with_env_filter(filter)
+        .with_writer(std::io::stderr)
+        .init();
+    controller::run(Options {
+        settings: Settings {
+            operator_image: arguments.operator_image,
+            agent_image: arguments.agent_image,
+            image_pull_policy: arguments.image_pull_policy,
+            agent_resources: arguments.agent_resources,
+            ship_resources: arguments.ship_resources,
+            drain_timeout: arguments.drain_timeout,
+        },
+        listen: arguments.listen,
+        lease_namespace: arguments.lease_namespace,
+        lease_name: arguments.lease_name,
+        identity: arguments.identity,
+    })
+    .await?;
+    Ok(())
+}
+
+fn write_crds(folders: &[PathBuf]) -> Result<(), Box<dyn Error>> {
+    for folder in folders {
+        fs::create_dir_all(folder)?;
+        for (file, crd) in crds::all()? {
+            fs::write(folder.join(file), serde_saphyr::to_string(&crd)?)?;
+        }
+    }
+    Ok(())
+}
+
+fn resources(text: &str) -> Result<ResourceRequirements, serde_json::Error> {
+    serde_json::from_str(text)
+}
+
+fn duration(text: &str) -> Result<std::time::Duration, herdctl::api::duration::BadDuration> {
+    DurationText::from(text).parse()
+}

@@ -1,0 +1,199 @@
+//! Carries decisions out on the cluster: watches, caches, writes, leadership. What to do is decided in
+//! [`crate::plan`]; `reconcile` asks it again and again, and this file only wires the two to the world.
+
+mod announce;
+mod backoff;
+mod caches;
+mod cluster;
+mod health;
+mod leader;
+mod orphans;
+mod reconcile;
+mod watches;
+
+use std::{
+    net::SocketAddr,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+    time::Duration,
+};
+
+use chrono::Utc;
+use futures::{StreamExt, TryStreamExt};
+use kube::{
+    Client, Config,
+    runtime::controller::{self, Action, applier},
+};
+use tokio::sync::watch;
+use tracing::{debug, info, warn};
+
+use self::{
+    announce::Announcer,
+    backoff::Backoff,
+    cluster::Cluster,
+    leader::{Leader, LeaseOptions},
+    reconcile::{Context, ReconcileError},
+    watches::Chain,
+};
+use crate::{api::job::Job, plan::settings::Settings};
+
+/// How many Jobs are looked at together. Each holds at most one request.
+const CONCURRENCY: u16 = 32;
+/// A request that is not answered, other than a watch, is given up by the connection too.
+const READ_TIMEOUT: Duration = Duration::from_secs(75);
+/// How long a stopping controller may take to give the lease back.
+const FAREWELL: Duration = Duration::from_secs(5);
+
+/// How the controller was started.
+#[derive(Clone, Debug)]
+pub struct Options {
+    pub settings: Settings,
+    /// Where the probes are answered.
+    pub listen: SocketAddr,
+    pub lease_namespace: String,
+    pub lease_name: String,
+    /// This replica's name: its pod's.
+    pub identity: String,
+}
+
+/// Why the controller could not start.
+#[derive(Debug, thiserror::Error)]
+pub enum ControllerError {
+    #[error("found no way to the Kubernetes API: run inside a cluster, or set KUBECONFIG")]
+    Config(#[source] Box<dyn std::error::Error + Send + Sync>),
+    #[error("failed to set up the client for the Kubernetes API")]
+    Client(#[source] Box<kube::Error>),
+    #[error("failed to answer probes on {address}")]
+    Probes {
+        address: SocketAddr,
+        #[source]
+        source: std::io::Error,
+    },
+    #[error("failed to listen for signals")]
+    Signals(#[source] std::io::Error),
+}
+
+/// Runs until SIGTERM or SIGINT.
+pub async fn run(options: Options) -> Result<(), ControllerError> {
+    let client = connect().await?;
+    let leader = Leader::default();
+    let (gained_sender, gained) = watch::channel(0);
+    let (stop_sender, stop) = watch::channel(false);
+    let (caches, changes) = watches::start(&client, gained);
+    let context = Arc::new(Context {
+        caches: caches.clone(),
+        cluster: Cluster::new(client.clone()),
+        leader: leader.clone(),
+        announcer: Announcer::new(client.clone(), options.identity.clone()),
+        settings: options.settings,
+        clock: Utc::now,
+        new_id: || uuid::Uuid::new_v4().to_string(),
+    });
+
+    let ready = Arc::new(AtomicBool::new(false));
+    let probes = tokio::spawn(health::serve(options.listen, Arc::clone(&ready)));
+    tokio::spawn(async move {
+        if watches::filled(&caches).await {
+            info!("the caches are filled");
+            ready.store(true, Ordering::Relaxed);
+        }
+    });
+    let lease = LeaseOptions {
+        namespace: options.lease_namespace,
+        name: options.lease_name,
+        identity: options.identity,
+    };
+    let leading = tokio::spawn(leader::hold(client, lease, leader, gained_sender, stop));
+
+    let backoff = Arc::new(Backoff::default());
+    let passes = passes(changes, context, backoff).for_each(|()| async {});
+    tokio::select! {
+        biased;
+        signal = terminated() => signal.map_err(ControllerError::Signals)?,
+        served = probes => {
+            if let Ok(Err(source)) = served {
+                return Err(ControllerError::Probes { address: options.listen, source });
+            }
+        }
+        () = passes => warn!("the watches have ended"),
+    }
+    info!("stopping: giving the lease back");
+    stop_sender.send_replace(true);
+    if tokio::time::timeout(FAREWELL, leading).await.is_err() {
+        warn!("the lease was not given back in time; it ends by itself");
+    }
+    Ok(())
+}
+
+/// One pass a Job at a time, as many Jobs together as allowed.
+fn passes(
+    changes: futures::stream::BoxStream<'static, kube::runtime::reflector::ObjectRef<Job>>,
+    context: Arc<Context>,
+    backoff: Arc<Backoff>,
+) -> impl futures::Stream<Item = ()> {
+    let failed = Arc::clone(&backoff);
+    let orphans = Arc::clone(&context);
+    let store = context.caches.jobs.clone();
+    applier(
+        move |job: Arc<Job>, context: Arc<Context>| {
+            let backoff = Arc::clone(&backoff);
+            Box::pin(async move {
+                let wait = reconcile::reconcile(&job, &context).await?;
+                backoff.reset(&job);
+                Ok::<Action, ReconcileError>(
+                    wait.map_or_else(Action::await_change, Action::requeue),
+                )
+            })
+        },
+        move |job, error, _| Action::requeue(failed.after(&job, error)),
+        context,
+        store,
+        changes.map(Ok::<_, std::convert::Infallible>),
+        controller::Config::default().concurrency(CONCURRENCY),
+    )
+    .into_stream()
+    .then(move |pass| report(pass, Arc::clone(&orphans)))
+}
+
+type Pass = Result<
+    (kube::runtime::reflector::ObjectRef<Job>, Action),
+    controller::Error<ReconcileError, std::convert::Infallible>,
+>;
+
+async fn report(pass: Pass, context: Arc<Context>) {
+    match pass {
+        Ok((job, action)) => debug!(%job, ?action, "looked at"),
+        Err(controller::Error::ReconcilerFailed(error, job)) => {
+            warn!(%job, error = %Chain(&error), "a Job could not be brought further; trying again");
+        }
+        Err(controller::Error::ObjectNotFound(job)) => {
+            let job = kube::runtime::reflector::ObjectRef::new(&job.name)
+                .within(job.namespace.as_deref().unwrap_or_default());
+            if let Err(error) = orphans::release(&job, &context).await {
+                warn!(%job, error = %Chain(&error), "an orphaned pod could not be let go");
+            }
+        }
+        Err(error) => warn!(error = %Chain(&error), "a pass failed"),
+    }
+}
+
+async fn connect() -> Result<Client, ControllerError> {
+    let mut config = Config::infer()
+        .await
+        .map_err(|error| ControllerError::Config(Box::new(error)))?;
+    config.read_timeout = Some(READ_TIMEOUT);
+    Client::try_from(config).map_err(|error| ControllerError::Client(Box::new(error)))
+}
+
+async fn terminated() -> std::io::Result<()> {
+    use tokio::signal::unix::{SignalKind, signal};
+    let mut terminate = signal(SignalKind::terminate())?;
+    let mut interrupt = signal(SignalKind::interrupt())?;
+    tokio::select! {
+        _ = terminate.recv() => {}
+        _ = interrupt.recv() => {}
+    }
+    Ok(())
+}

@@ -1,0 +1,154 @@
+//! Kubernetes Events: the few changes that a person wants to find in `kubectl describe` and
+//! `kubectl events`. They are sent beside the work: a lost Event is a pity, a late status is not.
+
+use kube::{
+    Client, Resource, ResourceExt,
+    runtime::events::{Event, EventType, Recorder, Reporter},
+};
+use tracing::warn;
+
+use super::cluster::call;
+use crate::api::{
+    job::{Job, JobStatus},
+    reason::{Phase, Reason},
+};
+
+/// What `kubectl events` shows as the source.
+const REPORTER: &str = "herd-controller";
+
+/// Sends Events.
+#[derive(Clone)]
+pub struct Announcer {
+    recorder: Recorder,
+}
+
+/// One thing worth telling.
+#[derive(Debug, PartialEq, Eq)]
+struct Note {
+    type_: Kind,
+    reason: String,
+    message: String,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Kind {
+    Normal,
+    Warning,
+}
+
+impl Announcer {
+    pub fn new(client: Client, instance: String) -> Self {
+        let reporter = Reporter {
+            controller: REPORTER.to_owned(),
+            instance: Some(instance),
+        };
+        Announcer {
+            recorder: Recorder::new(client, reporter),
+        }
+    }
+
+    /// Tells what a written status brought.
+    pub fn changed(&self, before: &Job, after: &Job) {
+        let empty = JobStatus::default();
+        let (old, new) = (
+            before.status.as_ref().unwrap_or(&empty),
+            after.status.as_ref().unwrap_or(&empty),
+        );
+        let Some(note) = note(old, new) else { return };
+        let recorder = self.recorder.clone();
+        let (reference, name) = (after.object_ref(&()), after.name_any());
+        tokio::spawn(async move {
+            let event = Event {
+                type_: match note.type_ {
+                    Kind::Normal => EventType::Normal,
+                    Kind::Warning => EventType::Warning,
+                },
+                reason: note.reason,
+                note: Some(note.message),
+                action: "Reconcile".to_owned(),
+                secondary: None,
+            };
+            if let Err(error) = call("send the Event", recorder.publish(&event, &reference)).await {
+                warn!(%error, job = name, "an Event is lost");
+            }
+        });
+    }
+}
+
+fn note(old: &JobStatus, new: &JobStatus) -> Option<Note> {
+    let phase = new.phase?;
+    let message = new.message.clone().unwrap_or_default();
+    let told = old.phase == Some(phase) && old.reason == new.reason;
+    let reason = new.reason?;
+    match phase {
+        _ if told => None,
+        Phase::Pending if reason == Reason::Starting => None,
+        Phase::Pending => Some(Note {
+            type_: Kind::Warning,
+            reason: reason.to_string(),
+            message,
+        }),
+        Phase::Running if reason == Reason::Working => Some(Note {
+            type_: Kind::Normal,
+            reason: "Started".to_owned(),
+            message,
+        }),
+        Phase::Running => Some(Note {
+            type_: Kind::Normal,
+            reason: reason.to_string(),
+            message,
+        }),
+        Phase::Completed | Phase::Cancelled => {
+            Some(finished(Kind::Normal, phase, reason, &message))
+        }
+        Phase::Failed => Some(finished(Kind::Warning, phase, reason, &message)),
+    }
+}
+
+fn finished(type_: Kind, phase: Phase, reason: Reason, message: &str) -> Note {
+    Note {
+        type_,
+        reason: "Finished".to_owned(),
+        message: format!("{phase} {reason}: {message}"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn status(phase: Phase, reason: Reason) -> JobStatus {
+        JobStatus {
+            phase: Some(phase),
+            reason: Some(reason),
+            message: Some("m".into()),
+            ..JobStatus::default()
+        }
+    }
+
+    fn told(old: &JobStatus, new: &JobStatus) -> Option<(Kind, String)> {
+        note(old, new).map(|note| (note.type_, note.reason))
+    }
+
+    #[test]
+    fn starts_ends_and_troubles_are_told_once() {
+        let pending = status(Phase::Pending, Reason::Starting);
+        let pull = status(Phase::Pending, Reason::ImagePull);
+        let runs = status(Phase::Running, Reason::Working);
+        let done = status(Phase::Completed, Reason::Completed);
+        let failed = status(Phase::Failed, Reason::MaxTurns);
+        assert_eq!(told(&JobStatus::default(), &pending), None);
+        assert_eq!(
+            told(&pending, &pull),
+            Some((Kind::Warning, "ImagePull".into()))
+        );
+        assert_eq!(told(&pull, &pull), None);
+        assert_eq!(told(&pull, &runs), Some((Kind::Normal, "Started".into())));
+        assert_eq!(told(&runs, &done), Some((Kind::Normal, "Finished".into())));
+        assert_eq!(told(&done, &done), None);
+        assert_eq!(
+            told(&runs, &failed),
+            Some((Kind::Warning, "Finished".into()))
+        );
+    }
+}

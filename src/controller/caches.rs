@@ -1,0 +1,71 @@
+//! What the controller remembers of the cluster: our kinds whole, pods pruned to what decisions need.
+
+use k8s_openapi::api::core::v1::{Pod, PodSpec};
+use kube::{
+    ResourceExt,
+    runtime::reflector::{ObjectRef, Store},
+};
+
+use std::sync::Arc;
+
+use crate::api::{agent::Agent, job::Job};
+
+/// The caches, each filled by one watch.
+#[derive(Clone)]
+pub struct Caches {
+    pub jobs: Store<Job>,
+    pub agents: Store<Agent>,
+    pub pods: Store<Pod>,
+}
+
+impl Caches {
+    /// The Agent that a Job names, in the Job's own namespace.
+    pub fn agent_of(&self, job: &Job) -> Option<Arc<Agent>> {
+        let namespace = job.namespace().unwrap_or_default();
+        self.agents
+            .get(&ObjectRef::new(&job.spec.agent).within(&namespace))
+    }
+
+    /// The pod of a Job's last attempt.
+    pub fn pod_of(&self, job: &Job) -> Option<Arc<Pod>> {
+        let namespace = job.namespace().unwrap_or_default();
+        let attempt = job.status.as_ref()?.attempt()?;
+        self.pods
+            .get(&ObjectRef::new(&attempt.pod).within(&namespace))
+    }
+
+    /// Jobs that have not begun and name this Agent.
+    pub fn jobs_waiting_for(&self, agent: &Agent) -> Vec<ObjectRef<Job>> {
+        let waits = |job: &&Arc<Job>| {
+            job.spec.agent == agent.name_any()
+                && job.namespace() == agent.namespace()
+                && job
+                    .status
+                    .as_ref()
+                    .is_none_or(|status| status.attempts.is_empty() && !status.is_final())
+        };
+        self.jobs
+            .state()
+            .iter()
+            .filter(waits)
+            .map(|job| ObjectRef::from_obj(job.as_ref()))
+            .collect()
+    }
+}
+
+/// A pod as it comes is some 50 kB, mostly managed fields, the run's inputs and a spec that we wrote
+/// ourselves.
+pub fn prune_pod(pod: &mut Pod) {
+    pod.metadata.managed_fields = None;
+    pod.metadata.annotations = None;
+    pod.metadata.labels = None;
+    pod.spec = pod.spec.take().map(|spec| PodSpec {
+        node_name: spec.node_name,
+        ..PodSpec::default()
+    });
+}
+
+/// The managed fields of our own kinds are never read.
+pub fn prune<K: ResourceExt>(object: &mut K) {
+    object.managed_fields_mut().clear();
+}

@@ -1,0 +1,170 @@
+//! Who may write. One replica holds the lease; what counts is not what the lease's manager believes but
+//! when the API server last took a renewal of ours, as the Lease object itself tells: a manager that
+//! gets no answers goes on believing.
+
+use std::{
+    sync::{Arc, Mutex, PoisonError},
+    time::Duration,
+};
+
+use futures::StreamExt;
+use k8s_openapi::{api::coordination::v1::Lease, apimachinery::pkg::apis::meta::v1::MicroTime};
+use kube::{
+    Api, Client,
+    runtime::{WatchStreamExt, watcher},
+};
+use kube_lease_manager::{LeaseManagerBuilder, LeaseManagerError};
+use tokio::{sync::watch, time::Instant};
+use tracing::{info, warn};
+
+/// How long a lease lasts without a renewal: as long as a crashed leader is waited for.
+const DURATION: Duration = Duration::from_secs(20);
+/// Renewed this long before it ends.
+const GRACE: Duration = Duration::from_secs(15);
+/// A pod's creation can carry no precondition, so it keeps clear of the lease's end by the time that a
+/// call may take.
+const CREATE_MARGIN: Duration = Duration::from_secs(10);
+/// How long to wait before the lease's manager is started again.
+const RETRY: Duration = Duration::from_secs(5);
+
+/// Where the lease is and who asks for it.
+#[derive(Clone, Debug)]
+pub struct LeaseOptions {
+    pub namespace: String,
+    pub name: String,
+    /// Unique among the replicas: the pod's name.
+    pub identity: String,
+}
+
+/// Tells whether this replica leads.
+#[derive(Clone, Debug, Default)]
+pub struct Leader {
+    renewed: Arc<Mutex<Option<Instant>>>,
+}
+
+impl Leader {
+    /// True while the lease holds: writes with a precondition may go out.
+    pub fn may_write(&self) -> bool {
+        self.age().is_some_and(|age| age < DURATION)
+    }
+
+    /// True while a call that starts now ends before the lease does.
+    pub fn may_create(&self) -> bool {
+        self.age().is_some_and(|age| age + CREATE_MARGIN < DURATION)
+    }
+
+    fn age(&self) -> Option<Duration> {
+        self.renewed
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .map(|at| at.elapsed())
+    }
+
+    fn set(&self, renewed: Option<Instant>) {
+        *self.renewed.lock().unwrap_or_else(PoisonError::into_inner) = renewed;
+    }
+}
+
+/// Keeps the lease as long as it can, gives it back when `stop` turns true. `gained` tells each time that
+/// this replica begins to lead.
+pub async fn hold(
+    client: Client,
+    options: LeaseOptions,
+    leader: Leader,
+    gained: watch::Sender<u64>,
+    stop: watch::Receiver<bool>,
+) {
+    let watching = tokio::spawn(watch_lease(
+        client.clone(),
+        options.clone(),
+        leader.clone(),
+        gained,
+    ));
+    while !*stop.borrow() {
+        if let Err(error) = manage(client.clone(), &options, stop.clone()).await {
+            warn!(%error, lease = options.name, "the lease can't be managed; trying again");
+            tokio::time::sleep(RETRY).await;
+        }
+    }
+    watching.abort();
+    leader.set(None);
+}
+
+async fn manage(
+    client: Client,
+    options: &LeaseOptions,
+    mut stop: watch::Receiver<bool>,
+) -> Result<(), LeaseManagerError> {
+    let manager = LeaseManagerBuilder::new(client, options.name.clone())
+        .with_namespace(options.namespace.clone())
+        .with_identity(options.identity.clone())
+        .with_duration(DURATION.as_secs())
+        .with_grace(GRACE.as_secs())
+        .build()
+        .await?;
+    let (held, mut task) = manager.watch().await;
+    tokio::select! {
+        biased;
+        ended = &mut task => return ended.map_or(Ok(()), |result| result.map(drop)),
+        _ = stop.wait_for(|stop| *stop) => {}
+    }
+    // Closing the channel makes the manager release the lease.
+    drop(held);
+    task.await.map_or(Ok(()), |result| result.map(drop))
+}
+
+async fn watch_lease(
+    client: Client,
+    options: LeaseOptions,
+    leader: Leader,
+    gained: watch::Sender<u64>,
+) {
+    let api: Api<Lease> = Api::namespaced(client, &options.namespace);
+    let config = watcher::Config::default().fields(&format!("metadata.name={}", options.name));
+    let mut leases = watcher(api, config)
+        .default_backoff()
+        .applied_objects()
+        .boxed();
+    let mut last: Option<MicroTime> = None;
+    let mut leads = false;
+    while let Some(event) = leases.next().await {
+        let lease = match event {
+            Ok(lease) => lease.spec.unwrap_or_default(),
+            Err(error) => {
+                warn!(%error, "the lease can't be watched");
+                continue;
+            }
+        };
+        let ours = lease.holder_identity.as_deref() == Some(options.identity.as_str());
+        if ours && lease.renew_time != last {
+            leader.set(Some(Instant::now()));
+        } else if !ours {
+            leader.set(None);
+        }
+        last = lease.renew_time;
+        if ours && !leads {
+            info!(identity = options.identity, "leading");
+            gained.send_modify(|times| *times += 1);
+        } else if !ours && leads {
+            warn!(holder = lease.holder_identity, "another replica leads now");
+        }
+        leads = ours;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test(start_paused = true)]
+    async fn creating_stops_before_writing_does_and_both_before_the_lease_ends() {
+        let leader = Leader::default();
+        assert!(!leader.may_write() && !leader.may_create());
+        leader.set(Some(Instant::now()));
+        assert!(leader.may_write() && leader.may_create());
+        tokio::time::advance(DURATION - CREATE_MARGIN).await;
+        assert!(leader.may_write() && !leader.may_create());
+        tokio::time::advance(CREATE_MARGIN).await;
+        assert!(!leader.may_write());
+    }
+}

@@ -1,0 +1,177 @@
+//! The watches: each fills a cache and says which Jobs to look at again. A watch that breaks is started
+//! again with a growing pause; an object that can't be read is named in the log and stops nothing.
+
+use std::sync::Arc;
+
+use futures::{Stream, StreamExt, future, stream::BoxStream};
+use k8s_openapi::api::core::v1::Pod;
+use kube::{
+    Api, Client, Resource, ResourceExt,
+    core::DeserializeGuard,
+    runtime::{
+        WatchStreamExt,
+        reflector::{self, ObjectRef},
+        watcher::{self, Event},
+    },
+};
+use serde::de::DeserializeOwned;
+use tokio::sync::watch;
+use tracing::warn;
+
+use super::caches::{Caches, prune, prune_pod};
+use crate::{
+    api::{agent::Agent, job::Job},
+    plan::pod::LABEL_JOB,
+};
+
+/// A watch whose connection has silently died is noticed when the server should have ended it.
+const WATCH_SECONDS: u32 = 60;
+
+/// Starts the watches; answers the caches and the stream of Jobs to look at.
+pub fn start(
+    client: &Client,
+    gained: watch::Receiver<u64>,
+) -> (Caches, BoxStream<'static, ObjectRef<Job>>) {
+    let (jobs, jobs_writer) = reflector::store();
+    let (agents, agents_writer) = reflector::store();
+    let (pods, pods_writer) = reflector::store();
+    let caches = Caches { jobs, agents, pods };
+
+    let everything = watcher::Config::default().timeout(WATCH_SECONDS);
+    let job_changes = guarded(
+        Api::<DeserializeGuard<Job>>::all(client.clone()),
+        everything.clone(),
+    )
+    .modify(prune)
+    .reflect(jobs_writer)
+    .applied_objects()
+    .filter_map(|change| future::ready(readable(change)))
+    .map(|job| vec![ObjectRef::from_obj(&job)]);
+    let known = caches.clone();
+    let agent_changes = guarded(
+        Api::<DeserializeGuard<Agent>>::all(client.clone()),
+        everything.clone(),
+    )
+    .modify(prune)
+    .reflect(agents_writer)
+    .applied_objects()
+    .filter_map(|change| future::ready(readable(change)))
+    .map(move |agent| known.jobs_waiting_for(&agent));
+    let pod_changes = watcher::watcher(
+        Api::<Pod>::all(client.clone()),
+        everything.labels(LABEL_JOB),
+    )
+    .default_backoff()
+    .modify(prune_pod)
+    .reflect(pods_writer)
+    .touched_objects()
+    .filter_map(|change| future::ready(readable(change)))
+    .map(|pod| owner(&pod).into_iter().collect());
+    let known = caches.clone();
+    let leadership = tokio_stream(gained).map(move |()| {
+        known
+            .jobs
+            .state()
+            .iter()
+            .map(|job| ObjectRef::from_obj(job.as_ref()))
+            .collect()
+    });
+
+    let changes = futures::stream::select_all([
+        job_changes.boxed(),
+        agent_changes.boxed(),
+        pod_changes.boxed(),
+        leadership.boxed(),
+    ]);
+    (
+        caches,
+        changes.flat_map(futures::stream::iter::<Vec<_>>).boxed(),
+    )
+}
+
+/// Watches objects of which some may be unreadable, for instance written by a newer version.
+fn guarded<K>(
+    api: Api<DeserializeGuard<K>>,
+    config: watcher::Config,
+) -> impl Stream<Item = Result<Event<K>, watcher::Error>> + Send
+where
+    K: Resource<DynamicType = ()> + DeserializeOwned + Clone + std::fmt::Debug + Send + 'static,
+{
+    watcher::watcher(api, config)
+        .default_backoff()
+        .filter_map(|event| future::ready(event.map(unguard).transpose()))
+}
+
+fn unguard<K: Resource<DynamicType = ()>>(event: Event<DeserializeGuard<K>>) -> Option<Event<K>> {
+    Some(match event {
+        Event::Init => Event::Init,
+        Event::InitDone => Event::InitDone,
+        Event::InitApply(guard) => Event::InitApply(read(guard)?),
+        Event::Apply(guard) => Event::Apply(read(guard)?),
+        Event::Delete(guard) => Event::Delete(read(guard)?),
+    })
+}
+
+fn read<K: Resource<DynamicType = ()>>(guard: DeserializeGuard<K>) -> Option<K> {
+    let name = guard.name_any();
+    let namespace = guard.namespace();
+    guard
+        .0
+        .map_err(|error| {
+            warn!(kind = %K::kind(&()), name, namespace, %error, "an object can't be read and is left alone");
+        })
+        .ok()
+}
+
+fn readable<K>(change: Result<K, watcher::Error>) -> Option<K> {
+    change
+        .map_err(|error| warn!(error = %Chain(&error), "a watch broke and is started again"))
+        .ok()
+}
+
+/// The Job that a pod's controller reference names.
+fn owner(pod: &Pod) -> Option<ObjectRef<Job>> {
+    let namespace = pod.namespace()?;
+    let owners = pod.owner_references().iter();
+    let mut jobs =
+        owners.filter_map(|owner| ObjectRef::from_owner_ref(Some(&namespace), owner, ()));
+    jobs.next()
+}
+
+fn tokio_stream(receiver: watch::Receiver<u64>) -> impl Stream<Item = ()> + Send {
+    futures::stream::unfold(receiver, |mut receiver| async move {
+        receiver.changed().await.ok()?;
+        Some(((), receiver))
+    })
+}
+
+/// An error with everything that caused it, for a log line.
+pub(super) struct Chain<'a>(pub &'a dyn std::error::Error);
+
+impl std::fmt::Display for Chain<'_> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{}", self.0)?;
+        let mut cause = self.0.source();
+        while let Some(error) = cause {
+            write!(f, ": {error}")?;
+            cause = error.source();
+        }
+        Ok(())
+    }
+}
+
+/// Waits until every cache has been filled once.
+pub async fn filled(caches: &Caches) -> bool {
+    let (jobs, agents, pods) = futures::join!(
+        caches.jobs.wait_until_ready(),
+        caches.agents.wait_until_ready(),
+        caches.pods.wait_until_ready()
+    );
+    jobs.is_ok() && agents.is_ok() && pods.is_ok()
+}
+
+/// The pods in the cache that say they are this Job's.
+pub fn pods_of(caches: &Caches, job: &ObjectRef<Job>) -> Vec<Arc<Pod>> {
+    let theirs = |pod: &Arc<Pod>| owner(pod).is_some_and(|owner| owner == *job);
+    caches.pods.state().into_iter().filter(theirs).collect()
+}

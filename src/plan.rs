@@ -1,0 +1,25 @@
+//! Pure decisions. Nothing here knows a client, a clock or a source of chance: what a decision needs
+//! comes in as an argument, what it wants done goes out as a value.
+//!
+//! `lifecycle` asks the questions in their order; `evidence` says what a pod proves and `outcome` what a
+//! run's facts mean; `status`, `pod` and `inputs` build what is written.
+
+#[cfg(feature = "operator")]
+pub mod evidence;
+#[cfg(feature = "operator")]
+pub mod facts;
+#[cfg(feature = "operator")]
+pub mod inputs;
+#[cfg(feature = "operator")]
+pub mod lifecycle;
+pub mod outcome;
+#[cfg(feature = "operator")]
+pub mod pod;
+#[cfg(feature = "operator")]
+pub mod refusal;
+#[cfg(feature = "operator")]
+pub mod settings;
+#[cfg(feature = "operator")]
+pub mod status;
+#[cfg(feature = "operator")]
+pub mod trouble;

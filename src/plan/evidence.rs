@@ -1,0 +1,374 @@
+//! What a pod proves about its Job's end. The order of belief, best first: the runner's verdict in the
+//! termination message, counted only with the exit codes that the runner alone gives; what was asked
+//! (cancel, deletion, a passed deadline); what Kubernetes says killed it; the exit status.
+
+use chrono::{DateTime, Utc};
+
+use super::{
+    facts::{AgentState, Ended, PodFacts},
+    outcome::Outcome,
+    trouble::{self, Trouble},
+};
+use crate::api::{
+    reason::{Phase, Reason},
+    runner_exit::RunnerExit,
+    text,
+    verdict::{ProcessExit, StoppedBy, Verdict},
+};
+
+/// Longest text that Kubernetes' own words may take in a message of ours.
+const MAX_QUOTE_BYTES: usize = 512;
+/// SIGKILL; what the kernel sends when memory is short.
+const SIGKILL: i32 = 9;
+
+/// What people and deadlines want of a Job whose pod lives or lived.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Asked {
+    /// `spec.cancel` is true.
+    pub cancel: bool,
+    /// The Job is being deleted.
+    pub deletion: bool,
+    /// That one of these was obeyed stands in the status already, so a later verdict changes nothing.
+    pub stopping: bool,
+    /// The start deadline has passed and the agent never ran.
+    pub start_overdue: bool,
+}
+
+/// What is known of a pod's end.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Conclusion {
+    /// It may still run.
+    Alive,
+    /// The agent has ended, but why is known only when Kubernetes is done with the pod.
+    Unclear,
+    Over(Box<End>),
+}
+
+/// The end of an attempt.
+#[derive(Clone, Debug, PartialEq)]
+pub struct End {
+    pub outcome: Outcome,
+    /// What the runner said, where it could.
+    pub verdict: Option<Verdict>,
+    pub started: Option<DateTime<Utc>>,
+    pub ended: Option<DateTime<Utc>>,
+    /// Kubernetes' own words, where the runner had none.
+    pub why: Option<String>,
+}
+
+/// Concludes from a pod.
+pub fn conclude(pod: &PodFacts, asked: Asked) -> Conclusion {
+    match &pod.agent {
+        AgentState::Ended(end) => of_ended_agent(pod, end, asked),
+        AgentState::NotStarted | AgentState::Running { .. } if pod.is_dead() => over(
+            asked_for(asked, pod).unwrap_or_else(|| killed(pod)),
+            pod,
+            None,
+            None,
+        ),
+        AgentState::NotStarted => match trouble::of(pod) {
+            Some(Trouble {
+                hopeless: true,
+                reason,
+                message,
+            }) => over(Outcome { reason, message }, pod, None, None),
+            Some(Trouble { .. }) | None => Conclusion::Alive,
+        },
+        AgentState::Running { .. } => Conclusion::Alive,
+    }
+}
+
+/// Concludes from a pod that is gone although its end was never seen.
+pub fn conclude_without_pod(pod: &str, asked: Asked) -> End {
+    let lost = || Outcome {
+        reason: Reason::PodDeleted,
+        message: format!(
+            "pod {pod} is gone and its end was never seen: somebody removed it together with its finalizer"
+        ),
+    };
+    let outcome = asked_for(asked, &absent(pod)).unwrap_or_else(lost);
+    End {
+        outcome,
+        verdict: None,
+        started: None,
+        ended: None,
+        why: Some(format!("pod {pod} is gone")),
+    }
+}
+
+fn absent(pod: &str) -> PodFacts {
+    PodFacts {
+        name: pod.to_owned(),
+        uid: String::new(),
+        owner: None,
+        node: None,
+        held: false,
+        deleting: false,
+        terminal: false,
+        reason: None,
+        message: None,
+        disruption: None,
+        unschedulable: None,
+        agent: AgentState::NotStarted,
+        waiting: Vec::new(),
+    }
+}
+
+fn of_ended_agent(pod: &PodFacts, end: &Ended, asked: Asked) -> Conclusion {
+    let verdict = verdict(end);
+    if asked.stopping {
+        let outcome = asked_for(asked, pod).unwrap_or_else(cancelled);
+        return over(outcome, pod, Some(end), verdict);
+    }
+    if let Some(spoken) = &verdict
+        && spoken.stopped_by != StoppedBy::Signal
+    {
+        let outcome = corrected(spoken, end);
+        return over(outcome, pod, Some(end), verdict);
+    }
+    // The runner was stopped from outside, or could not speak. Who did it is known at the latest when
+    // the kubelet has reported the whole pod.
+    if let Some(outcome) = asked_for(asked, pod).or_else(|| said_by_kubernetes(pod)) {
+        return over(outcome, pod, Some(end), verdict);
+    }
+    if !pod.is_dead() {
+        return Conclusion::Unclear;
+    }
+    over(by_exit_code(pod, end), pod, Some(end), verdict)
+}
+
+fn over(
+    outcome: Outcome,
+    pod: &PodFacts,
+    end: Option<&Ended>,
+    verdict: Option<Verdict>,
+) -> Conclusion {
+    let started = verdict
+        .as_ref()
+        .and_then(|it| it.started_at)
+        .or(end.and_then(|it| it.started));
+    let ended = verdict
+        .as_ref()
+        .and_then(|it| it.ended_at)
+        .or(end.and_then(|it| it.ended));
+    let why = if verdict.is_some() {
+        None
+    } else {
+        kubernetes_words(pod, end)
+    };
+    Conclusion::Over(Box::new(End {
+        outcome,
+        verdict,
+        started,
+        ended,
+        why,
+    }))
+}
+
+/// The termination message counts only when the container ended with a code that the runner gives
+/// after it has written the message over, and says what that code says.
+fn verdict(end: &Ended) -> Option<Verdict> {
+    let expected = match RunnerExit::from_code(end.code)? {
+        RunnerExit::Succeeded => true,
+        RunnerExit::Unsuccessful => false,
+        RunnerExit::SpoolFailed
+        | RunnerExit::StartRefused
+        | RunnerExit::AgentImmortal
+        | RunnerExit::InputsUnreadable => return None,
+    };
+    let verdict: Verdict = serde_json::from_str(&end.message).ok()?;
+    let place = (verdict.phase, Some(verdict.exit_reason));
+    let agrees = (verdict.phase == Phase::Completed) == expected
+        && verdict.phase.is_final()
+        && verdict.reason.place() == place;
+    agrees.then_some(verdict)
+}
+
+/// On cgroup v1 the kernel may kill the CLI alone for memory: the runner sees a SIGKILL that nobody sent,
+/// and the kubelet knows why.
+fn corrected(verdict: &Verdict, end: &Ended) -> Outcome {
+    let killed = verdict.exit.and_then(ProcessExit::signal) == Some(SIGKILL);
+    if verdict.reason == Reason::AgentCrashed && killed && end.reason == "OOMKilled" {
+        return out_of_memory();
+    }
+    Outcome {
+        reason: verdict.reason,
+        message: text::one_line(&verdict.message, MAX_QUOTE_BYTES * 2),
+    }
+}
+
+fn asked_for(asked: Asked, pod: &PodFacts) -> Option<Outcome> {
+    if asked.cancel {
+        return Some(cancelled());
+    }
+    if asked.deletion {
+        return Some(Outcome {
+            reason: Reason::JobDeleted,
+            message: "the Job was deleted before it had ended".into(),
+        });
+    }
+    asked.start_overdue.then(|| start_overdue(pod))
+}
+
+pub(super) fn cancelled() -> Outcome {
+    Outcome {
+        reason: Reason::Cancelled,
+        message: "cancelled by spec.cancel".into(),
+    }
+}
+
+fn start_overdue(pod: &PodFacts) -> Outcome {
+    match trouble::of(pod) {
+        Some(Trouble {
+            reason: Reason::ImagePull,
+            message,
+            hopeless: _,
+        }) => Outcome {
+            reason: Reason::ImageUnavailable,
+            message,
+        },
+        Some(Trouble {
+            reason: _,
+            message,
+            hopeless: _,
+        }) => Outcome {
+            reason: Reason::StartTimedOut,
+            message: format!("the agent had not started by its startDeadline: {message}"),
+        },
+        None => Outcome {
+            reason: Reason::StartTimedOut,
+            message: format!(
+                "the agent had not started by its startDeadline; see the events of pod {} (kubectl describe pod {})",
+                pod.name, pod.name
+            ),
+        },
+    }
+}
+
+/// What Kubernetes itself says it did to the pod.
+fn said_by_kubernetes(pod: &PodFacts) -> Option<Outcome> {
+    let quote = |said: &Option<String>| {
+        text::one_line(said.as_deref().unwrap_or_default(), MAX_QUOTE_BYTES)
+    };
+    if pod.reason.as_deref() == Some("DeadlineExceeded") {
+        return Some(Outcome {
+            reason: Reason::TimedOut,
+            message:
+                "the pod outlived startDeadline and timeout together and was stopped by the kubelet"
+                    .into(),
+        });
+    }
+    if pod.reason.as_deref() == Some("Evicted") {
+        return Some(evicted(&quote(&pod.message)));
+    }
+    let disruption = pod.disruption.as_ref()?;
+    match disruption.reason.as_str() {
+        "DeletionByTaintManager" | "DeletionByPodGC" => Some(Outcome {
+            reason: Reason::NodeLost,
+            message: format!(
+                "node {} was lost: {}; create another Job to run it again",
+                pod.node.as_deref().unwrap_or("of the pod"),
+                text::one_line(&disruption.message, MAX_QUOTE_BYTES)
+            ),
+        }),
+        _ => Some(evicted(&text::one_line(
+            &disruption.message,
+            MAX_QUOTE_BYTES,
+        ))),
+    }
+}
+
+fn evicted(words: &str) -> Outcome {
+    Outcome {
+        reason: Reason::Evicted,
+        message: format!("the pod was evicted: {words}; create another Job to run it again"),
+    }
+}
+
+/// A dead pod whose agent left no exit code.
+fn killed(pod: &PodFacts) -> Outcome {
+    said_by_kubernetes(pod).unwrap_or_else(|| {
+        if pod.deleting {
+            return deleted(pod);
+        }
+        evicted(&kubernetes_words(pod, None).unwrap_or_else(|| "the kubelet gave no reason".into()))
+    })
+}
+
+fn deleted(pod: &PodFacts) -> Outcome {
+    Outcome {
+        reason: Reason::PodDeleted,
+        message: format!(
+            "pod {} was deleted by somebody while its agent ran; to stop a Job, set spec.cancel",
+            pod.name
+        ),
+    }
+}
+
+fn out_of_memory() -> Outcome {
+    Outcome {
+        reason: Reason::OomKilled,
+        message: "the agent was killed because it used more memory than spec.pod.resources of its Agent allows: raise the limit and create another Job".into(),
+    }
+}
+
+/// The last resort: a container that ended without a verdict that counts.
+fn by_exit_code(pod: &PodFacts, end: &Ended) -> Outcome {
+    let fail = |reason, message: String| Outcome { reason, message };
+    match (RunnerExit::from_code(end.code), end.reason.as_str()) {
+        (_, "OOMKilled") if end.code != 0 => out_of_memory(),
+        (_, "StartError" | "ContainerCannotRun") => fail(
+            Reason::InvalidPod,
+            format!(
+                "the agent's container can't be started: {}; put the Agent's spec.pod right and create another Job",
+                text::one_line(&end.message, MAX_QUOTE_BYTES)
+            ),
+        ),
+        (Some(RunnerExit::SpoolFailed), _) => fail(
+            Reason::RunnerError,
+            "the run's output could not be written, so the agent was stopped; is the node's disk full?".into(),
+        ),
+        (Some(RunnerExit::StartRefused), _) => fail(
+            Reason::RunnerError,
+            "the agent's container was started a second time, or its sidecar did not answer; nothing ran twice; create another Job".into(),
+        ),
+        (Some(RunnerExit::InputsUnreadable), _) => fail(
+            Reason::RunnerError,
+            "the run's inputs did not reach the pod; are operator and runner of one version?".into(),
+        ),
+        (Some(RunnerExit::AgentImmortal), _) => fail(
+            Reason::AgentCrashed,
+            "the agent's processes would not end after SIGKILL; the node may have a hung disk or mount".into(),
+        ),
+        (Some(RunnerExit::Succeeded | RunnerExit::Unsuccessful), _) if verdict(end).is_none() => fail(
+            Reason::RunnerError,
+            format!("the runner ended with code {} and no verdict that agrees with it", end.code),
+        ),
+        _ if pod.deleting => deleted(pod),
+        (_, word) => fail(
+            Reason::AgentCrashed,
+            format!("the agent's container ended with code {} ({word}) and left no verdict", end.code),
+        ),
+    }
+}
+
+fn kubernetes_words(pod: &PodFacts, end: Option<&Ended>) -> Option<String> {
+    let mut words = Vec::new();
+    if let Some(end) = end {
+        words.push(format!(
+            "container ended with code {} ({})",
+            end.code, end.reason
+        ));
+    }
+    words.extend(pod.reason.clone());
+    words.extend(pod.message.clone());
+    words.extend(
+        pod.disruption
+            .as_ref()
+            .map(|said| format!("{}: {}", said.reason, said.message)),
+    );
+    (!words.is_empty()).then(|| text::one_line(&words.join("; "), MAX_QUOTE_BYTES))
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,249 @@
+//! The few facts of a pod that decisions rest on, read once from what Kubernetes says of it.
+
+use chrono::{DateTime, Utc};
+use k8s_openapi::{
+    api::core::v1::{ContainerState, ContainerStatus, Pod, PodStatus},
+    apimachinery::pkg::apis::meta::v1::Time,
+};
+
+use crate::api::job::POD_FINALIZER;
+
+/// The name of the container that runs the agent.
+pub const AGENT_CONTAINER: &str = "agent";
+/// The name of the sidecar.
+pub const SHIP_CONTAINER: &str = "ship";
+
+/// A pod of ours, as far as it matters.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct PodFacts {
+    pub name: String,
+    pub uid: String,
+    /// UID of the controller in its owner references.
+    pub owner: Option<String>,
+    pub node: Option<String>,
+    /// Our finalizer still holds the object.
+    pub held: bool,
+    /// Somebody asked for its deletion.
+    pub deleting: bool,
+    /// `status.phase` is Succeeded or Failed.
+    pub terminal: bool,
+    /// `status.reason` and `status.message`, such as Evicted or DeadlineExceeded.
+    pub reason: Option<String>,
+    pub message: Option<String>,
+    /// Reason and message of a true condition DisruptionTarget.
+    pub disruption: Option<Said>,
+    /// The scheduler's word when no node fits.
+    pub unschedulable: Option<String>,
+    pub agent: AgentState,
+    /// The containers that wait, in the order in which they start.
+    pub waiting: Vec<Waiting>,
+}
+
+/// A reason and a message of Kubernetes' own.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Said {
+    pub reason: String,
+    pub message: String,
+}
+
+/// The agent's container.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum AgentState {
+    NotStarted,
+    Running { since: Option<DateTime<Utc>> },
+    Ended(Ended),
+}
+
+/// An ended container.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Ended {
+    pub code: i32,
+    /// The kubelet's word, such as Completed, Error, OOMKilled or StartError.
+    pub reason: String,
+    /// The termination message: the runner's verdict, or what an attacker left there.
+    pub message: String,
+    pub started: Option<DateTime<Utc>>,
+    pub ended: Option<DateTime<Utc>>,
+}
+
+/// A container that waits.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Waiting {
+    pub container: String,
+    pub image: String,
+    pub said: Said,
+}
+
+impl PodFacts {
+    /// No process of this pod lives, and none will start: it is terminal, or it is being deleted and
+    /// never got a node.
+    pub fn is_dead(&self) -> bool {
+        self.terminal || (self.deleting && self.node.is_none())
+    }
+}
+
+impl From<&Pod> for PodFacts {
+    fn from(pod: &Pod) -> Self {
+        let empty = PodStatus::default();
+        let status = pod.status.as_ref().unwrap_or(&empty);
+        let meta = &pod.metadata;
+        PodFacts {
+            name: meta.name.clone().unwrap_or_default(),
+            uid: meta.uid.clone().unwrap_or_default(),
+            owner: meta
+                .owner_references
+                .iter()
+                .flatten()
+                .find(|owner| owner.controller == Some(true))
+                .map(|owner| owner.uid.clone()),
+            node: pod.spec.as_ref().and_then(|spec| spec.node_name.clone()),
+            held: meta
+                .finalizers
+                .iter()
+                .flatten()
+                .any(|name| name == POD_FINALIZER),
+            deleting: meta.deletion_timestamp.is_some(),
+            terminal: matches!(status.phase.as_deref(), Some("Succeeded" | "Failed")),
+            reason: status.reason.clone(),
+            message: status.message.clone(),
+            disruption: condition(status, "DisruptionTarget", "True"),
+            unschedulable: condition(status, "PodScheduled", "False")
+                .filter(|said| said.reason == "Unschedulable")
+                .map(|said| said.message),
+            agent: agent_state(status),
+            waiting: waiting(status),
+        }
+    }
+}
+
+fn condition(status: &PodStatus, type_: &str, value: &str) -> Option<Said> {
+    let found = status
+        .conditions
+        .iter()
+        .flatten()
+        .find(|it| it.type_ == type_ && it.status == value)?;
+    Some(Said {
+        reason: found.reason.clone().unwrap_or_default(),
+        message: found.message.clone().unwrap_or_default(),
+    })
+}
+
+fn agent_state(status: &PodStatus) -> AgentState {
+    let agent = status
+        .container_statuses
+        .iter()
+        .flatten()
+        .find(|container| container.name == AGENT_CONTAINER);
+    match agent.and_then(|container| container.state.as_ref()) {
+        Some(ContainerState {
+            terminated: Some(end),
+            ..
+        }) => AgentState::Ended(Ended {
+            code: end.exit_code,
+            reason: end.reason.clone().unwrap_or_default(),
+            message: end.message.clone().unwrap_or_default(),
+            started: time(end.started_at.as_ref()),
+            ended: time(end.finished_at.as_ref()),
+        }),
+        Some(ContainerState {
+            running: Some(running),
+            ..
+        }) => AgentState::Running {
+            since: time(running.started_at.as_ref()),
+        },
+        Some(ContainerState { .. }) | None => AgentState::NotStarted,
+    }
+}
+
+fn waiting(status: &PodStatus) -> Vec<Waiting> {
+    let of = |container: &ContainerStatus| {
+        let waiting = container.state.as_ref()?.waiting.as_ref()?;
+        Some(Waiting {
+            container: container.name.clone(),
+            image: container.image.clone(),
+            said: Said {
+                reason: waiting.reason.clone()?,
+                message: waiting.message.clone().unwrap_or_default(),
+            },
+        })
+    };
+    let init = status.init_container_statuses.iter().flatten();
+    init.chain(status.container_statuses.iter().flatten())
+        .filter_map(of)
+        .collect()
+}
+
+/// Kubernetes' client speaks jiff, our types chrono: this is the one place where they meet. The epoch
+/// is what the kubelet writes for a container that never started.
+fn time(time: Option<&Time>) -> Option<DateTime<Utc>> {
+    time.and_then(|time| DateTime::from_timestamp(time.0.as_second(), 0))
+        .filter(|time| time.timestamp() > 0)
+}
+
+#[cfg(test)]
+pub mod tests {
+    use serde_json::{Value, json};
+
+    use super::*;
+
+    /// A pod named `hello-1` of a Job whose UID is `job-uid`, with the given status.
+    pub fn pod(status: Value) -> Pod {
+        serde_json::from_value(json!({
+            "metadata": {
+                "name": "hello-1", "namespace": "team-a", "uid": "pod-uid",
+                "finalizers": [POD_FINALIZER],
+                "ownerReferences": [{"apiVersion": "herdctl.dev/v1alpha1", "kind": "Job",
+                    "name": "hello", "uid": "job-uid", "controller": true}],
+            },
+            "spec": {"nodeName": "node1", "containers": []},
+            "status": status,
+        }))
+        .unwrap()
+    }
+
+    #[test]
+    fn a_deleted_pod_without_a_node_is_dead_and_one_with_a_node_is_not() {
+        let mut facts = PodFacts::from(&pod(json!({"phase": "Pending"})));
+        facts.deleting = true;
+        assert!(!facts.is_dead());
+        facts.node = None;
+        assert!(facts.is_dead());
+    }
+
+    #[test]
+    fn the_agents_end_is_read_with_code_reason_and_message() {
+        let facts = PodFacts::from(&pod(json!({"phase": "Running", "containerStatuses": [{
+            "name": "agent", "image": "a", "imageID": "", "ready": false, "restartCount": 0,
+            "state": {"terminated": {"exitCode": 137, "reason": "OOMKilled", "message": "m",
+                "startedAt": "2026-01-01T00:00:00Z", "finishedAt": "2026-01-01T00:01:00Z"}},
+        }]})));
+        let AgentState::Ended(end) = facts.agent else {
+            panic!("{:?}", facts.agent)
+        };
+        assert_eq!(
+            (end.code, end.reason.as_str(), end.message.as_str()),
+            (137, "OOMKilled", "m")
+        );
+        assert_eq!(
+            (end.ended.unwrap() - end.started.unwrap()).num_seconds(),
+            60
+        );
+    }
+
+    #[test]
+    fn containers_that_wait_are_listed_in_the_order_of_their_start() {
+        let waiting = |name: &str, reason: &str| {
+            json!({"name": name, "image": "i", "imageID": "", "ready": false, "restartCount": 0,
+                "state": {"waiting": {"reason": reason}}})
+        };
+        let facts = PodFacts::from(&pod(json!({"phase": "Pending",
+            "initContainerStatuses": [waiting("ship", "ErrImagePull")],
+            "containerStatuses": [waiting("agent", "PodInitializing")]})));
+        let names: Vec<&str> = facts
+            .waiting
+            .iter()
+            .map(|it| it.container.as_str())
+            .collect();
+        assert_eq!(names, ["ship", "agent"]);
+    }
+}

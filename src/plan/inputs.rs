@@ -1,0 +1,155 @@
+//! What one attempt is run with: the captured Agent and the Job's own wishes, made into the one file
+//! that the runner reads.
+
+use crate::{
+    api::{
+        agent::AgentSpec,
+        job::JobSpec,
+        run::{self, RunInputs},
+    },
+    plan::settings::Deadlines,
+};
+
+/// Why a Job can't be run as it stands.
+#[derive(Debug, PartialEq, Eq, thiserror::Error)]
+pub enum InputsError {
+    #[error(
+        "neither the Job nor Agent {agent} has a prompt: set spec.prompt of the Agent, the Job then starts by itself"
+    )]
+    NoPrompt { agent: String },
+    #[error(
+        "the prompts of the Job and its Agent are too large together: {bytes} bytes with all inputs, at most {max} fit; shorten spec.prompt, spec.systemPrompt or spec.appendSystemPrompt and create another Job"
+    )]
+    TooLarge { bytes: usize, max: usize },
+    #[error("the inputs can't be written as JSON: {0}")]
+    NotJson(String),
+}
+
+/// Who the inputs are for.
+#[derive(Clone, Copy, Debug)]
+pub struct RunOf<'a> {
+    pub job: &'a str,
+    pub attempt: u32,
+    pub session_id: &'a str,
+}
+
+/// The annotation's text for one attempt.
+pub fn inputs(
+    run: RunOf<'_>,
+    job: &JobSpec,
+    agent: &AgentSpec,
+    deadlines: Deadlines,
+) -> Result<String, InputsError> {
+    let prompt = job.prompt.clone().or_else(|| agent.prompt.clone());
+    let inputs = RunInputs {
+        job: run.job.to_owned(),
+        agent: job.agent.clone(),
+        attempt: run.attempt,
+        session_id: run.session_id.to_owned(),
+        prompt: prompt.ok_or_else(|| InputsError::NoPrompt {
+            agent: job.agent.clone(),
+        })?,
+        system_prompt: agent.system_prompt.clone(),
+        append_system_prompt: agent.append_system_prompt.clone(),
+        model: job.model.clone().or_else(|| agent.model.clone()),
+        fallback_model: agent.fallback_model.clone(),
+        max_turns: agent.max_turns,
+        max_budget_usd: agent.max_budget_usd,
+        permission_mode: agent.permission_mode.unwrap_or_default(),
+        tools: agent.tools.clone().unwrap_or_default(),
+        timeout: deadlines.timeout,
+        stall_timeout: deadlines.stall_timeout,
+        cancel_grace: deadlines.cancel_grace,
+    };
+    let text =
+        serde_json::to_string(&inputs).map_err(|error| InputsError::NotJson(error.to_string()))?;
+    if text.len() > run::MAX_BYTES {
+        return Err(InputsError::TooLarge {
+            bytes: text.len(),
+            max: run::MAX_BYTES,
+        });
+    }
+    Ok(text)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const RUN: RunOf<'static> = RunOf {
+        job: "hello",
+        attempt: 1,
+        session_id: "s-1",
+    };
+
+    fn text(job: &JobSpec, agent: &AgentSpec) -> Result<String, InputsError> {
+        inputs(RUN, job, agent, Deadlines::of(job, agent).unwrap())
+    }
+
+    fn job() -> JobSpec {
+        JobSpec {
+            agent: "reviewer".into(),
+            ..JobSpec::default()
+        }
+    }
+
+    #[test]
+    fn the_jobs_prompt_and_model_win_over_the_agents() {
+        let agent = AgentSpec {
+            prompt: Some("agent's".into()),
+            model: Some("sonnet".into()),
+            ..AgentSpec::default()
+        };
+        let own = JobSpec {
+            prompt: Some("job's".into()),
+            model: Some("opus".into()),
+            ..job()
+        };
+        let read = |text: String| serde_json::from_str::<RunInputs>(&text).unwrap();
+        let inputs = read(text(&own, &agent).unwrap());
+        assert_eq!(
+            (inputs.prompt.as_str(), inputs.model.as_deref()),
+            ("job's", Some("opus"))
+        );
+        let inputs = read(text(&job(), &agent).unwrap());
+        assert_eq!(
+            (inputs.prompt.as_str(), inputs.model.as_deref()),
+            ("agent's", Some("sonnet"))
+        );
+    }
+
+    #[test]
+    fn a_run_without_any_prompt_is_refused_by_the_agents_name() {
+        let error = text(&job(), &AgentSpec::default()).unwrap_err();
+        assert_eq!(
+            error,
+            InputsError::NoPrompt {
+                agent: "reviewer".into()
+            }
+        );
+    }
+
+    #[test]
+    fn the_largest_prompt_of_wide_characters_fits() {
+        let own = JobSpec {
+            prompt: Some("é".repeat(98_304 / 2)),
+            ..job()
+        };
+        assert!(text(&own, &AgentSpec::default()).is_ok());
+    }
+
+    #[test]
+    fn inputs_beyond_the_annotation_are_refused() {
+        let large = Some("x".repeat(98_304));
+        let agent = AgentSpec {
+            prompt: large.clone(),
+            system_prompt: large.clone(),
+            append_system_prompt: large,
+            ..AgentSpec::default()
+        };
+        assert!(matches!(
+            text(&job(), &agent),
+            Err(InputsError::TooLarge { .. })
+        ));
+    }
+}

@@ -1,0 +1,491 @@
+//! What to do next for a Job. One question after the other, in a fixed order, and one action as the
+//! answer; the caller carries it out and asks again with what it then knows. So a crash between two
+//! actions is nothing special: the next look at the same facts gives the same answer.
+//!
+//! ```text
+//! pending ──intent──▶ pending ──pod──▶ running ──▶ completed | failed | cancelled
+//!                        └──────────────────────▶ (any of them)
+//! ```
+//! The attempt stands in the status before its pod is created, and the outcome before the pod's
+//! finalizer goes.
+
+use std::time::Duration;
+
+use chrono::{DateTime, TimeDelta, Utc};
+use k8s_openapi::api::core::v1::Pod;
+
+use super::{
+    evidence::{self, Asked, Conclusion, End},
+    facts::{AgentState, PodFacts},
+    inputs::{InputsError, RunOf},
+    outcome::Outcome,
+    pod::{self, PodOf},
+    refusal::{self, Consequence, Refusal},
+    settings::{Deadlines, Settings},
+    status,
+    trouble::{self, Trouble},
+};
+use crate::api::{
+    agent::Agent,
+    job::{Attempt, CapturedAgent, JOB_FINALIZER, Job, JobStatus},
+    reason::{Phase, Reason},
+};
+
+/// How long to wait before a refused pod is tried again. Quotas can't be watched without more rights.
+const RETRY_REFUSED: Duration = Duration::from_secs(5);
+
+/// The one attempt that a Job has until attempts can follow each other.
+const FIRST_ATTEMPT: u32 = 1;
+
+/// Everything that a decision rests on.
+#[derive(Clone, Debug)]
+pub struct Observed<'a> {
+    pub job: &'a Job,
+    /// The Agent that the Job names, as the cache has it.
+    pub agent: Option<&'a Agent>,
+    /// The pod of the last attempt.
+    pub pod: PodLookup,
+}
+
+/// What is known of an attempt's pod.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum PodLookup {
+    /// The cache does not have it, which proves nothing.
+    NotSeen,
+    /// The API server was asked: there is none.
+    Gone,
+    Seen(PodFacts),
+    /// Its creation was refused just now.
+    Refused(Refusal),
+}
+
+/// What a decision may use besides facts.
+#[derive(Clone, Copy, Debug)]
+pub struct Means<'a> {
+    pub now: DateTime<Utc>,
+    /// A fresh id, used if a session begins.
+    pub session_id: &'a str,
+    pub settings: &'a Settings,
+    pub record: Record,
+}
+
+/// When an ended attempt's output is safe, so that its pod object may go.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Record {
+    /// There is no store: a terminal pod counts as sealed.
+    SealedWithPod,
+}
+
+/// What to do next.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Action {
+    /// Put our finalizer on the Job.
+    HoldJob,
+    WriteStatus(Box<JobStatus>),
+    CreatePod(Box<Pod>),
+    /// Ask the API server itself for the attempt's pod.
+    LookUpPod,
+    DeletePod {
+        name: String,
+        uid: String,
+    },
+    /// Take our finalizer off the pod.
+    ReleasePod {
+        name: String,
+        uid: String,
+    },
+    /// Take our finalizer off the Job.
+    ReleaseJob,
+    /// Nothing, until something changes or this time has passed.
+    Wait(Option<Duration>),
+}
+
+/// Decides.
+pub fn decide(seen: &Observed<'_>, means: Means<'_>) -> Action {
+    let job = seen.job;
+    let empty = JobStatus::default();
+    let status = job.status.as_ref().unwrap_or(&empty);
+    if status.is_final() {
+        return after_the_end(seen, status, means);
+    }
+    match status.attempt() {
+        None => before_the_intent(seen, means),
+        Some(attempt) => with_attempt(seen, status, attempt, means),
+    }
+}
+
+fn before_the_intent(seen: &Observed<'_>, means: Means<'_>) -> Action {
+    let job = seen.job;
+    if is_deleted(job) {
+        return if is_held(job) {
+            end_without_pod(job, deleted(), means)
+        } else {
+            Action::Wait(None)
+        };
+    }
+    if job.spec.cancel == Some(true) {
+        return end_without_pod(job, evidence::cancelled(), means);
+    }
+    let Some(agent) = seen.agent else {
+        let message = format!(
+            "there is no Agent {} in this namespace; the Job starts by itself when it appears",
+            job.spec.agent
+        );
+        return wait_pending(job, Reason::AgentNotFound, &message, means);
+    };
+    match build(
+        job,
+        &agent.spec,
+        means.session_id,
+        FIRST_ATTEMPT,
+        means.settings,
+    ) {
+        Err(BuildError::NoPrompt(message)) => {
+            wait_pending(job, Reason::ConfigMissing, &message, means)
+        }
+        Err(BuildError::Invalid(message)) => end_without_pod(
+            job,
+            Outcome {
+                reason: Reason::InvalidPod,
+                message,
+            },
+            means,
+        ),
+        Ok(_) if !is_held(job) => Action::HoldJob,
+        Ok(pod) => Action::WriteStatus(Box::new(status::intended(
+            job,
+            CapturedAgent {
+                generation: agent.metadata.generation.unwrap_or_default(),
+                spec: agent.spec.clone(),
+            },
+            means.session_id,
+            Attempt {
+                number: FIRST_ATTEMPT,
+                pod: pod.metadata.name.unwrap_or_default(),
+                uid: None,
+                node: None,
+                intended: means.now,
+                started: None,
+                ended: None,
+                why: None,
+            },
+            means.now,
+        ))),
+    }
+}
+
+fn with_attempt(
+    seen: &Observed<'_>,
+    status: &JobStatus,
+    attempt: &Attempt,
+    means: Means<'_>,
+) -> Action {
+    let job = seen.job;
+    let deadline = start_deadline(job, status, attempt);
+    let asked = asked(job, status, deadline, means.now);
+    let unwanted = asked.cancel || asked.deletion || asked.start_overdue;
+    match &seen.pod {
+        PodLookup::Seen(pod) => match pod_of(job, attempt, pod) {
+            PodIs::Ours => with_pod(job, status, pod, asked, deadline, means),
+            PodIs::Another => lost(job, attempt, asked, means),
+            PodIs::Foreign => end_without_pod(job, foreign(pod), means),
+        },
+        PodLookup::NotSeen if attempt.uid.is_some() || unwanted => Action::LookUpPod,
+        PodLookup::Gone if attempt.uid.is_some() || unwanted => lost(job, attempt, asked, means),
+        PodLookup::NotSeen | PodLookup::Gone => create(job, status, attempt, means),
+        PodLookup::Refused(refused) => after_refusal(job, attempt, refused, asked, means),
+    }
+}
+
+fn with_pod(
+    job: &Job,
+    status: &JobStatus,
+    pod: &PodFacts,
+    asked: Asked,
+    deadline: DateTime<Utc>,
+    means: Means<'_>,
+) -> Action {
+    match evidence::conclude(pod, asked) {
+        Conclusion::Over(end) => {
+            Action::WriteStatus(Box::new(status::ended(job, Some(pod), &end, means.now)))
+        }
+        Conclusion::Unclear => Action::Wait(None),
+        Conclusion::Alive if asked.cancel || asked.deletion => stop(job, status, pod, asked, means),
+        Conclusion::Alive if asked.start_overdue => delete_once(pod),
+        Conclusion::Alive => follow(job, status, pod, deadline, means),
+    }
+}
+
+/// That a running agent was asked to stop stands in the status first: from then on no verdict counts.
+fn stop(job: &Job, status: &JobStatus, pod: &PodFacts, asked: Asked, means: Means<'_>) -> Action {
+    if status.phase == Some(Phase::Running) && !asked.stopping {
+        let why = if asked.cancel {
+            "spec.cancel was set"
+        } else {
+            "the Job is being deleted"
+        };
+        let message = format!("{why}: the agent is being stopped");
+        return Action::WriteStatus(Box::new(status::stopping(job, &message, means.now)));
+    }
+    delete_once(pod)
+}
+
+fn delete_once(pod: &PodFacts) -> Action {
+    if pod.deleting {
+        return Action::Wait(None);
+    }
+    Action::DeletePod {
+        name: pod.name.clone(),
+        uid: pod.uid.clone(),
+    }
+}
+
+/// Brings the status up to what the pod shows.
+fn follow(
+    job: &Job,
+    status: &JobStatus,
+    pod: &PodFacts,
+    deadline: DateTime<Utc>,
+    means: Means<'_>,
+) -> Action {
+    if let AgentState::Running { since } = &pod.agent {
+        if status.phase == Some(Phase::Running) {
+            return up_to_date(job, status, None);
+        }
+        let since = since.unwrap_or(means.now);
+        return Action::WriteStatus(Box::new(status::running(job, pod, since, means.now)));
+    }
+    let left = (deadline - means.now).to_std().unwrap_or_default();
+    match trouble::of(pod) {
+        Some(Trouble {
+            reason,
+            message,
+            hopeless: _,
+        }) => {
+            let next = status::waiting(job, pod, reason, &message, means.now);
+            write_if_new(status, next, Some(left))
+        }
+        None => up_to_date(job, status, Some(left)),
+    }
+}
+
+fn create(job: &Job, status: &JobStatus, attempt: &Attempt, means: Means<'_>) -> Action {
+    let captured = status.agent.clone().unwrap_or_default();
+    let session_id = status.session_id.as_deref().unwrap_or(means.session_id);
+    match build(
+        job,
+        &captured.spec,
+        session_id,
+        attempt.number,
+        means.settings,
+    ) {
+        Ok(pod) => Action::CreatePod(Box::new(pod)),
+        Err(BuildError::NoPrompt(message) | BuildError::Invalid(message)) => end_without_pod(
+            job,
+            Outcome {
+                reason: Reason::InvalidPod,
+                message,
+            },
+            means,
+        ),
+    }
+}
+
+fn after_refusal(
+    job: &Job,
+    attempt: &Attempt,
+    refused: &Refusal,
+    asked: Asked,
+    means: Means<'_>,
+) -> Action {
+    if asked.cancel || asked.deletion || asked.start_overdue {
+        return lost(job, attempt, asked, means);
+    }
+    match refusal::consequence(refused, &attempt.pod) {
+        Consequence::End(outcome) => end_without_pod(job, outcome, means),
+        Consequence::Wait { reason, message } => {
+            let next = status::pending(job, reason, &message, means.now);
+            let empty = JobStatus::default();
+            write_if_new(
+                job.status.as_ref().unwrap_or(&empty),
+                next,
+                Some(RETRY_REFUSED),
+            )
+        }
+    }
+}
+
+fn after_the_end(seen: &Observed<'_>, status: &JobStatus, means: Means<'_>) -> Action {
+    let job = seen.job;
+    if status.observed_generation != job.metadata.generation {
+        return Action::WriteStatus(Box::new(status::current(job)));
+    }
+    let pod = match (status.attempt(), &seen.pod) {
+        (Some(attempt), PodLookup::Seen(pod)) if pod_of(job, attempt, pod) == PodIs::Ours => pod,
+        // The cache may not have a pod yet that was made just before; its finalizer would hold it for ever.
+        (Some(_), PodLookup::NotSeen) if is_deleted(job) && is_held(job) => {
+            return Action::LookUpPod;
+        }
+        _ => return release_job(job),
+    };
+    let ended = matches!(pod.agent, AgentState::Ended(_));
+    if !pod.is_dead() {
+        // An agent that has ended leaves by itself; anything else must not begin now.
+        return if ended && !is_deleted(job) {
+            Action::Wait(None)
+        } else {
+            delete_once(pod)
+        };
+    }
+    match means.record {
+        Record::SealedWithPod if pod.held => Action::ReleasePod {
+            name: pod.name.clone(),
+            uid: pod.uid.clone(),
+        },
+        Record::SealedWithPod => release_job(job),
+    }
+}
+
+fn release_job(job: &Job) -> Action {
+    if is_deleted(job) && is_held(job) {
+        Action::ReleaseJob
+    } else {
+        Action::Wait(None)
+    }
+}
+
+/// Whose pod an attempt's name leads to.
+#[derive(PartialEq, Eq)]
+enum PodIs {
+    Ours,
+    /// One of this Job's, but not the one that this attempt had.
+    Another,
+    Foreign,
+}
+
+fn pod_of(job: &Job, attempt: &Attempt, pod: &PodFacts) -> PodIs {
+    if pod.owner.is_none() || pod.owner != job.metadata.uid {
+        return PodIs::Foreign;
+    }
+    match &attempt.uid {
+        Some(uid) if *uid != pod.uid => PodIs::Another,
+        Some(_) | None => PodIs::Ours,
+    }
+}
+
+fn foreign(pod: &PodFacts) -> Outcome {
+    Outcome {
+        reason: Reason::InvalidPod,
+        message: format!(
+            "a pod {} that is not this Job's exists already: create the Job under another name",
+            pod.name
+        ),
+    }
+}
+
+fn lost(job: &Job, attempt: &Attempt, asked: Asked, means: Means<'_>) -> Action {
+    let end: End = evidence::conclude_without_pod(&attempt.pod, asked);
+    Action::WriteStatus(Box::new(status::ended(job, None, &end, means.now)))
+}
+
+fn end_without_pod(job: &Job, outcome: Outcome, means: Means<'_>) -> Action {
+    Action::WriteStatus(Box::new(status::ended_without_pod(
+        job, &outcome, means.now,
+    )))
+}
+
+fn deleted() -> Outcome {
+    Outcome {
+        reason: Reason::JobDeleted,
+        message: "the Job was deleted before it had started".into(),
+    }
+}
+
+fn wait_pending(job: &Job, reason: Reason, message: &str, means: Means<'_>) -> Action {
+    let empty = JobStatus::default();
+    let next = status::pending(job, reason, message, means.now);
+    write_if_new(job.status.as_ref().unwrap_or(&empty), next, None)
+}
+
+fn write_if_new(old: &JobStatus, next: JobStatus, wait: Option<Duration>) -> Action {
+    if *old == next {
+        Action::Wait(wait)
+    } else {
+        Action::WriteStatus(Box::new(next))
+    }
+}
+
+fn up_to_date(job: &Job, status: &JobStatus, wait: Option<Duration>) -> Action {
+    write_if_new(status, status::current(job), wait)
+}
+
+fn asked(job: &Job, status: &JobStatus, deadline: DateTime<Utc>, now: DateTime<Utc>) -> Asked {
+    Asked {
+        cancel: job.spec.cancel == Some(true),
+        deletion: is_deleted(job),
+        stopping: status.reason == Some(Reason::Cancelling),
+        start_overdue: status.started_at.is_none() && now >= deadline,
+    }
+}
+
+fn start_deadline(job: &Job, status: &JobStatus, attempt: &Attempt) -> DateTime<Utc> {
+    let agent = status.agent.clone().unwrap_or_default().spec;
+    let start = Deadlines::of(&job.spec, &agent)
+        .map(|deadlines| deadlines.start)
+        .ok();
+    let start = start
+        .and_then(|start| TimeDelta::from_std(start).ok())
+        .unwrap_or_default();
+    attempt.intended + start
+}
+
+/// Why no pod can be built.
+enum BuildError {
+    NoPrompt(String),
+    Invalid(String),
+}
+
+fn build(
+    job: &Job,
+    agent: &crate::api::agent::AgentSpec,
+    session_id: &str,
+    attempt: u32,
+    settings: &Settings,
+) -> Result<Pod, BuildError> {
+    let deadlines =
+        Deadlines::of(&job.spec, agent).map_err(|error| BuildError::Invalid(error.to_string()))?;
+    let name = job.metadata.name.as_deref().unwrap_or_default();
+    let run = RunOf {
+        job: name,
+        attempt,
+        session_id,
+    };
+    pod::build(PodOf {
+        job,
+        agent,
+        run,
+        deadlines,
+        settings,
+    })
+    .map_err(|error| match error {
+        InputsError::NoPrompt { .. } => BuildError::NoPrompt(error.to_string()),
+        InputsError::TooLarge { .. } | InputsError::NotJson(_) => {
+            BuildError::Invalid(error.to_string())
+        }
+    })
+}
+
+fn is_deleted(job: &Job) -> bool {
+    job.metadata.deletion_timestamp.is_some()
+}
+
+fn is_held(job: &Job) -> bool {
+    job.metadata
+        .finalizers
+        .iter()
+        .flatten()
+        .any(|name| name == JOB_FINALIZER)
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,195 @@
+//! The sentence that goes with a run's outcome: what happened, why, and what to do next.
+
+use super::{RunFacts, one_line};
+use crate::api::reason::Reason;
+use crate::api::verdict::{ProcessExit, StoppedBy};
+
+/// At most this many bytes: it stands in a status, a condition and an event.
+const MAX_BYTES: usize = 512;
+
+/// How much of what others said is quoted.
+const MAX_QUOTE: usize = 200;
+
+pub(super) fn of(reason: Reason, facts: &RunFacts) -> String {
+    let (what, next) = match reason {
+        Reason::AgentCrashed => (
+            crash(facts),
+            "see the end of its output for more, then run a new Job",
+        ),
+        Reason::RunnerError => runner_error(facts),
+        Reason::Completed => return completed(facts),
+        Reason::TimedOut | Reason::Stalled => words(reason, facts),
+        _ => {
+            let (what, next) = words(reason, facts);
+            (what + &quote(said(facts)), next)
+        }
+    };
+    one_line(&format!("{what}: {next}"), MAX_BYTES)
+}
+
+/// What happened, and the next step, for the reasons that the CLI or the runner's clocks give.
+fn words(reason: Reason, facts: &RunFacts) -> (String, &'static str) {
+    let status = facts.result.and_then(|result| result.api_error_status);
+    let answered = |otherwise: &str| match status {
+        Some(status) => format!("the API answered {status}"),
+        None => otherwise.to_owned(),
+    };
+    match reason {
+        Reason::MaxTurns => (
+            "the agent reached its limit of turns".into(),
+            "raise spec.maxTurns of the Agent or give it less to do, then run a new Job",
+        ),
+        Reason::BudgetExceeded => (
+            "the agent spent its budget".into(),
+            "raise spec.maxBudgetUSD of the Agent or give it less to do, then run a new Job",
+        ),
+        Reason::AuthenticationFailed => (
+            match status {
+                Some(status) => format!("the API answered {status} to the agent's key"),
+                None => "the agent has no valid key for the API".into(),
+            },
+            "put a valid key in the Secret that spec.credentials of the Agent names, then run a new Job",
+        ),
+        Reason::CreditExhausted => (
+            "the account of the agent's key has no credit left".into(),
+            "add credit, or name another key in spec.credentials of the Agent, then run a new Job",
+        ),
+        Reason::RateLimited => (
+            answered("the API refused the agent for its rate of requests"),
+            "wait until the limit of this key has passed or use a key with a higher one, then run a new Job",
+        ),
+        Reason::ModelUnavailable if status == Some(404) => (
+            answered(""),
+            "correct spec.model of the Agent, or use a key that may use this model, then run a new Job",
+        ),
+        Reason::ModelUnavailable => (
+            answered("the model is not available"),
+            "run a new Job later, or set spec.fallbackModel of the Agent",
+        ),
+        Reason::PromptTooLong => (
+            "the prompt is too long for the model".into(),
+            "shorten spec.prompt and the system prompts, or choose a model with a larger context",
+        ),
+        Reason::Refused => (
+            "the model refused the request".into(),
+            "rephrase spec.prompt or choose another spec.model, then run a new Job",
+        ),
+        Reason::InvalidOutput => (
+            "the agent's structured output is missing or does not match its schema".into(),
+            "correct the schema or ask for it in spec.prompt, then run a new Job",
+        ),
+        Reason::ResumeFailed => (
+            "the session could not be resumed".into(),
+            "run a new Job that starts a session of its own",
+        ),
+        Reason::TimedOut => (
+            "the run took longer than its timeout and was stopped".into(),
+            "raise spec.timeout or give the agent less to do, then run a new Job",
+        ),
+        Reason::Stalled => (
+            "the agent was silent for longer than its stallTimeout and was stopped".into(),
+            "see the end of its output for what it waited for, or raise spec.stallTimeout of the Agent",
+        ),
+        // ApiError, and nothing else that a run alone can come to.
+        _ => (
+            answered("the API could not be reached, or broke off"),
+            "run a new Job when the API is well again",
+        ),
+    }
+}
+
+fn completed(facts: &RunFacts) -> String {
+    match facts.result.map_or(0, |result| result.denied) {
+        0 => "the agent finished".into(),
+        denied => format!(
+            "the agent finished; tool calls that were denied: {denied} (see spec.tools and spec.permissionMode of the \
+             Agent)"
+        ),
+    }
+}
+
+/// Why a run without a good result, or one that a signal ended, is over.
+fn crash(facts: &RunFacts) -> String {
+    let how = ending(facts);
+    match facts.result {
+        None => format!("the agent {how} without a result{}", quote(facts.stderr)),
+        Some(result) if result.is_error => {
+            let why = result.terminal_reason.as_deref().unwrap_or(&result.subtype);
+            format!(
+                "the agent {how} after an error, {}{}",
+                one_line(why, MAX_QUOTE),
+                quote(said(facts))
+            )
+        }
+        Some(_) => format!("the agent gave a result, then {how}{}", quote(facts.stderr)),
+    }
+}
+
+/// How the process ended, as the end of a sentence about it.
+fn ending(facts: &RunFacts) -> String {
+    let outside = facts.stopped_by == StoppedBy::Signal;
+    match (facts.exit, facts.exit.and_then(ProcessExit::signal)) {
+        (_, Some(signal)) if outside => format!(
+            "was stopped from outside and ended by {}",
+            signal_name(signal)
+        ),
+        (_, Some(signal)) => format!(
+            "was ended by {} (not sent by the runner)",
+            signal_name(signal)
+        ),
+        (Some(ProcessExit::Code(code)), None) if outside => {
+            format!("was stopped from outside, ended with code {code}")
+        }
+        (Some(ProcessExit::Code(code)), None) => format!("ended with code {code}"),
+        (Some(ProcessExit::Signal(_)) | None, None) => "ended".into(),
+    }
+}
+
+fn runner_error(facts: &RunFacts) -> (String, &'static str) {
+    let why = quote(facts.stderr);
+    if facts.stopped_by == StoppedBy::SpoolFailure {
+        (
+            format!("the agent's output could not be kept, and the run was stopped{why}"),
+            "look at the node's disk and the pod's events, then run a new Job",
+        )
+    } else {
+        (
+            format!("the agent's CLI could not be started{why}"),
+            "make sure that the image in spec.pod.image of the Agent has a working claude in its PATH, then run a new Job",
+        )
+    }
+}
+
+/// The CLI's own words: those of the result, else those on standard error.
+fn said<'a>(facts: &RunFacts<'a>) -> &'a str {
+    match facts.result {
+        Some(result) => result.error.as_deref().unwrap_or_default(),
+        None => facts.stderr,
+    }
+}
+
+fn quote(words: &str) -> String {
+    match one_line(words, MAX_QUOTE) {
+        words if words.is_empty() => words,
+        words => format!(" (“{words}”)"),
+    }
+}
+
+/// The name that `kill -l` gives.
+fn signal_name(signal: i32) -> String {
+    let name = match signal {
+        1 => "SIGHUP",
+        2 => "SIGINT",
+        3 => "SIGQUIT",
+        4 => "SIGILL",
+        6 => "SIGABRT",
+        7 => "SIGBUS",
+        8 => "SIGFPE",
+        9 => "SIGKILL",
+        11 => "SIGSEGV",
+        13 => "SIGPIPE",
+        15 => "SIGTERM",
+        other => return format!("signal {other}"),
+    };
+    name.into()
+}

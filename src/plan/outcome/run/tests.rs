@@ -1,0 +1,385 @@
+//! The table: what each `result` line means, then how the process's end and the runner's own doing
+//! outweigh it.
+
+use super::*;
+
+fn good() -> ResultLine {
+    ResultLine {
+        subtype: "success".into(),
+        ..ResultLine::default()
+    }
+}
+
+/// What the CLI writes when the API's errors ended the run.
+fn api_error(status: impl Into<Option<u16>>, text: &str) -> ResultLine {
+    ResultLine {
+        is_error: true,
+        terminal_reason: Some("api_error".into()),
+        api_error_status: status.into(),
+        error: Some(text.into()),
+        ..good()
+    }
+}
+
+fn failed(subtype: &str, text: &str) -> ResultLine {
+    ResultLine {
+        subtype: subtype.into(),
+        is_error: true,
+        error: Some(text.into()),
+        ..ResultLine::default()
+    }
+}
+
+#[test]
+fn a_result_line_has_one_reason() {
+    let refusal = |text: &str| ResultLine {
+        stop_reason: Some("refusal".into()),
+        ..api_error(None, text)
+    };
+    let terminal = |reason: &str| ResultLine {
+        terminal_reason: Some(reason.into()),
+        ..failed("error_during_execution", "x")
+    };
+    let kind = |kind: &str| ResultLine {
+        error_kind: Some(kind.into()),
+        ..api_error(None, "?")
+    };
+    let table = [
+        (good(), Reason::Completed),
+        (
+            ResultLine {
+                denied: 3,
+                ..good()
+            },
+            Reason::Completed,
+        ),
+        (
+            ResultLine {
+                output_missing: true,
+                ..good()
+            },
+            Reason::InvalidOutput,
+        ),
+        (
+            failed("error_max_structured_output_retries", "Failed to provide"),
+            Reason::InvalidOutput,
+        ),
+        (
+            failed("error_max_turns", "Reached maximum number of turns (2)"),
+            Reason::MaxTurns,
+        ),
+        (
+            failed("error_max_budget_usd", "Reached maximum budget ($0.001)"),
+            Reason::BudgetExceeded,
+        ),
+        (
+            refusal("API Error: the safeguards flagged this message"),
+            Reason::Refused,
+        ),
+        (
+            api_error(None, "API Error: Claude's safeguards flagged this message"),
+            Reason::Refused,
+        ),
+        (
+            api_error(401, "Failed to authenticate. API Error: 401"),
+            Reason::AuthenticationFailed,
+        ),
+        (
+            api_error(403, "API Error: 403 Request not allowed"),
+            Reason::AuthenticationFailed,
+        ),
+        (
+            api_error(None, "Not logged in · Please run /login"),
+            Reason::AuthenticationFailed,
+        ),
+        (
+            api_error(None, "Invalid API key · Fix external API key"),
+            Reason::AuthenticationFailed,
+        ),
+        (
+            api_error(None, "OAUTH TOKEN has expired"),
+            Reason::AuthenticationFailed,
+        ),
+        (kind("authentication_error"), Reason::AuthenticationFailed),
+        (
+            api_error(400, "Credit balance is too low"),
+            Reason::CreditExhausted,
+        ),
+        (
+            api_error(None, "Credit balance is too low"),
+            Reason::CreditExhausted,
+        ),
+        (api_error(402, "?"), Reason::CreditExhausted),
+        (kind("billing_error"), Reason::CreditExhausted),
+        (
+            api_error(429, "API Error: Request rejected (429)"),
+            Reason::RateLimited,
+        ),
+        (
+            api_error(None, "API Error: Request rejected (429) · slow down"),
+            Reason::RateLimited,
+        ),
+        (
+            api_error(None, "You've hit your limit · resets 3pm"),
+            Reason::RateLimited,
+        ),
+        (kind("rate_limit"), Reason::RateLimited),
+        (
+            api_error(404, "There's an issue with the selected model (x)"),
+            Reason::ModelUnavailable,
+        ),
+        (
+            api_error(529, "API Error: Repeated 529 Overloaded errors"),
+            Reason::ModelUnavailable,
+        ),
+        (
+            api_error(None, "API Error: Repeated 529 Overloaded errors"),
+            Reason::ModelUnavailable,
+        ),
+        (
+            api_error(None, "API Error: 529 {}"),
+            Reason::ModelUnavailable,
+        ),
+        (
+            api_error(413, "Request too large (max 32MB)"),
+            Reason::PromptTooLong,
+        ),
+        (api_error(400, "Prompt is too long"), Reason::PromptTooLong),
+        (terminal("prompt_too_long"), Reason::PromptTooLong),
+        (
+            api_error(
+                400,
+                "API Error: 400 messages: at least one message is required",
+            ),
+            Reason::ApiError,
+        ),
+        (
+            api_error(500, "API Error: 500 Internal server error"),
+            Reason::ApiError,
+        ),
+        (
+            api_error(None, "API Error: 500 the model is overloaded"),
+            Reason::ApiError,
+        ),
+        (
+            api_error(None, "API Error: Connection error."),
+            Reason::ApiError,
+        ),
+        (api_error(None, "Request timed out"), Reason::ApiError),
+        (
+            ResultLine {
+                terminal_reason: None,
+                ..api_error(None, "")
+            },
+            Reason::ApiError,
+        ),
+        (
+            failed(
+                "error_during_execution",
+                "No conversation found with session ID: x",
+            ),
+            Reason::ResumeFailed,
+        ),
+        (
+            failed("error_during_execution", "[ede_diagnostic]"),
+            Reason::AgentCrashed,
+        ),
+        (terminal("aborted_tools"), Reason::AgentCrashed),
+        (
+            ResultLine {
+                terminal_reason: Some("aborted_streaming".into()),
+                ..api_error(None, "API Error")
+            },
+            Reason::AgentCrashed,
+        ),
+        (failed("error_of_tomorrow", ""), Reason::AgentCrashed),
+        (ResultLine::default(), Reason::AgentCrashed),
+    ];
+    for (line, reason) in table {
+        assert_eq!(of_result(&line), reason, "{line:?}");
+    }
+}
+
+#[test]
+fn the_end_of_the_process_and_who_stopped_it_outweigh_the_result() {
+    use ProcessExit::{Code, Signal};
+    use StoppedBy::{Nobody, SpoolFailure, Stall, Timeout};
+    let (good, turns) = (good(), failed("error_max_turns", ""));
+    let table = [
+        (Some(&good), Some(Code(0)), Nobody, Reason::Completed),
+        (Some(&turns), Some(Code(1)), Nobody, Reason::MaxTurns),
+        (Some(&turns), Some(Code(0)), Nobody, Reason::MaxTurns),
+        // A good result is no success when the process says otherwise.
+        (Some(&good), Some(Code(1)), Nobody, Reason::AgentCrashed),
+        (Some(&good), Some(Code(143)), Nobody, Reason::AgentCrashed),
+        (Some(&good), Some(Signal(9)), Nobody, Reason::AgentCrashed),
+        (Some(&turns), Some(Signal(9)), Nobody, Reason::AgentCrashed),
+        (None, Some(Code(0)), Nobody, Reason::AgentCrashed),
+        (None, Some(Code(1)), Nobody, Reason::AgentCrashed),
+        (None, Some(Code(143)), Nobody, Reason::AgentCrashed),
+        (None, Some(Signal(11)), Nobody, Reason::AgentCrashed),
+        // A signal from outside: what the agent had done before counts, what it had not is provisional.
+        (
+            Some(&good),
+            Some(Code(0)),
+            StoppedBy::Signal,
+            Reason::Completed,
+        ),
+        (
+            Some(&turns),
+            Some(Code(1)),
+            StoppedBy::Signal,
+            Reason::MaxTurns,
+        ),
+        (
+            Some(&good),
+            Some(Code(143)),
+            StoppedBy::Signal,
+            Reason::AgentCrashed,
+        ),
+        (
+            None,
+            Some(Code(143)),
+            StoppedBy::Signal,
+            Reason::AgentCrashed,
+        ),
+        // The runner's own clocks come before all that the agent did on being stopped.
+        (None, Some(Code(143)), Timeout, Reason::TimedOut),
+        (Some(&good), Some(Code(0)), Timeout, Reason::TimedOut),
+        (Some(&turns), Some(Code(1)), Timeout, Reason::TimedOut),
+        (None, Some(Signal(9)), Stall, Reason::Stalled),
+        (Some(&good), Some(Code(0)), Stall, Reason::Stalled),
+        // What could not be recorded did not succeed.
+        (
+            Some(&good),
+            Some(Code(0)),
+            SpoolFailure,
+            Reason::RunnerError,
+        ),
+        (None, None, Nobody, Reason::RunnerError),
+        (None, None, Timeout, Reason::TimedOut),
+    ];
+    for (result, exit, stopped_by, reason) in table {
+        let outcome = of_run(&RunFacts {
+            result,
+            exit,
+            stopped_by,
+            stderr: "",
+        });
+        assert_eq!(outcome.reason, reason, "{result:?} {exit:?} {stopped_by:?}");
+        assert!(outcome.exit_reason().is_some(), "{reason} ends a Job");
+    }
+}
+
+#[test]
+fn what_could_not_be_resumed_is_known_from_standard_error() {
+    let of = |stderr| {
+        of_run(&RunFacts {
+            exit: Some(ProcessExit::Code(1)),
+            stderr,
+            ..RunFacts::default()
+        })
+        .reason
+    };
+    assert_eq!(
+        of("No conversation found with session ID: x\n"),
+        Reason::ResumeFailed
+    );
+    assert_eq!(
+        of("Error: No deferred tool marker found in the resumed session."),
+        Reason::ResumeFailed
+    );
+    assert_eq!(
+        of("Error: Session ID x is already in use."),
+        Reason::AgentCrashed
+    );
+    assert_eq!(
+        of("rate limit"),
+        Reason::AgentCrashed,
+        "a warning is no outcome"
+    );
+}
+
+#[test]
+fn a_message_is_one_clean_bounded_line() {
+    let noise = "\u{1b}[31mred\u{7}\r\n\u{202e}".repeat(1000);
+    for line in [
+        api_error(401, &noise),
+        failed("error_of_tomorrow", &noise),
+        failed("error_max_turns", &noise),
+    ] {
+        let line = ResultLine {
+            terminal_reason: Some(noise.clone()),
+            ..line
+        };
+        for exit in [ProcessExit::Code(1), ProcessExit::Signal(9)] {
+            let facts = RunFacts {
+                result: Some(&line),
+                exit: Some(exit),
+                stderr: &noise,
+                ..RunFacts::default()
+            };
+            let message = of_run(&facts).message;
+            assert!(message.len() <= 512, "{message}");
+            assert!(
+                !message.contains(|c: char| c.is_control() || c == '\u{202e}'),
+                "{message:?}"
+            );
+        }
+    }
+}
+
+#[test]
+fn a_message_says_what_happened_why_and_what_next() {
+    let says = |result: Option<&ResultLine>, exit, stopped_by, stderr| {
+        of_run(&RunFacts {
+            result,
+            exit: Some(exit),
+            stopped_by,
+            stderr,
+        })
+        .message
+    };
+    assert_eq!(
+        says(
+            Some(&api_error(401, "bad key")),
+            ProcessExit::Code(1),
+            StoppedBy::Nobody,
+            ""
+        ),
+        "the API answered 401 to the agent's key (“bad key”): put a valid key in the Secret that spec.credentials of \
+         the Agent names, then run a new Job"
+    );
+    assert_eq!(
+        says(None, ProcessExit::Code(143), StoppedBy::Signal, ""),
+        "the agent was stopped from outside and ended by SIGTERM without a result: see the end of its output for more, \
+         then run a new Job"
+    );
+    assert_eq!(
+        says(
+            Some(&good()),
+            ProcessExit::Code(3),
+            StoppedBy::Nobody,
+            "Segmentation fault"
+        ),
+        "the agent gave a result, then ended with code 3 (“Segmentation fault”): see the end of its output for more, \
+         then run a new Job"
+    );
+    assert_eq!(
+        says(None, ProcessExit::Signal(9), StoppedBy::Nobody, ""),
+        "the agent was ended by SIGKILL (not sent by the runner) without a result: see the end of its output for more, \
+         then run a new Job"
+    );
+    assert_eq!(
+        says(
+            Some(&ResultLine {
+                denied: 2,
+                ..good()
+            }),
+            ProcessExit::Code(0),
+            StoppedBy::Nobody,
+            ""
+        ),
+        "the agent finished; tool calls that were denied: 2 (see spec.tools and spec.permissionMode of the Agent)"
+    );
+}

@@ -1,0 +1,65 @@
+//! The sidecar: it brings the runner into the pod and owns the spool. It is the operator's image, not
+//! the user's.
+
+use std::collections::BTreeMap;
+
+use k8s_openapi::{
+    api::core::v1::{Container, ExecAction, Lifecycle, LifecycleHandler, ResourceRequirements},
+    apimachinery::pkg::api::resource::Quantity,
+};
+
+use super::{container_security, volumes};
+use crate::{
+    api::run::path,
+    plan::{facts::SHIP_CONTAINER, settings::Settings},
+};
+
+/// Where the runner stands in the operator's image.
+const RUNNER_IN_IMAGE: &str = "/usr/local/bin/herd-runner";
+
+pub(super) fn container(settings: &Settings) -> Container {
+    Container {
+        name: SHIP_CONTAINER.to_owned(),
+        image: Some(settings.operator_image.clone()),
+        image_pull_policy: settings.image_pull_policy.clone(),
+        command: Some(vec![RUNNER_IN_IMAGE.to_owned(), "ship".to_owned()]),
+        // A native sidecar: started before the agent, ended after it.
+        restart_policy: Some("Always".to_owned()),
+        lifecycle: Some(Lifecycle {
+            // The kubelet starts the agent only when this has returned, so its program is there.
+            post_start: Some(LifecycleHandler {
+                exec: Some(ExecAction {
+                    command: Some(vec![
+                        RUNNER_IN_IMAGE.to_owned(),
+                        "install".to_owned(),
+                        path::RUNNER.to_owned(),
+                    ]),
+                }),
+                ..LifecycleHandler::default()
+            }),
+            ..Lifecycle::default()
+        }),
+        resources: Some(
+            settings
+                .ship_resources
+                .clone()
+                .unwrap_or_else(default_resources),
+        ),
+        volume_mounts: Some(volumes::of_ship()),
+        security_context: Some(container_security()),
+        ..Container::default()
+    }
+}
+
+fn default_resources() -> ResourceRequirements {
+    let of = |cpu: Option<&str>, memory: &str| {
+        let mut all = BTreeMap::from([("memory".to_owned(), Quantity(memory.to_owned()))]);
+        all.extend(cpu.map(|cpu| ("cpu".to_owned(), Quantity(cpu.to_owned()))));
+        Some(all)
+    };
+    ResourceRequirements {
+        requests: of(Some("5m"), "16Mi"),
+        limits: of(None, "64Mi"),
+        ..ResourceRequirements::default()
+    }
+}

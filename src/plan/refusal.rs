@@ -1,0 +1,142 @@
+//! What it means when the API server does not take a pod.
+
+use super::outcome::Outcome;
+use crate::api::reason::Reason;
+
+/// An answer of the API server to a pod's creation that is not a success, as far as it matters.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Refusal {
+    /// The HTTP status.
+    pub code: u16,
+    pub message: String,
+    /// The namespace is being deleted.
+    pub namespace_terminating: bool,
+}
+
+/// What follows from a refusal.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Consequence {
+    /// The Job waits with this reason, and the pod is tried again.
+    Wait { reason: Reason, message: String },
+    /// The Job has ended.
+    End(Outcome),
+}
+
+/// Reads a refusal. What can heal by itself is waited for; what the pod's spec itself provokes ends the
+/// Job at once, with the API server's words, which name the field.
+pub fn consequence(refusal: &Refusal, pod: &str) -> Consequence {
+    let Refusal {
+        code,
+        message,
+        namespace_terminating,
+    } = refusal;
+    if *namespace_terminating {
+        return Consequence::End(Outcome {
+            reason: Reason::JobDeleted,
+            message: "the namespace is being deleted; no pod was started".into(),
+        });
+    }
+    match code {
+        403 if message.contains("exceeded quota") => Consequence::Wait {
+            reason: Reason::QuotaExceeded,
+            message: format!(
+                "pod {pod} does not fit the namespace's quota: {message}; the Job starts by itself when there is room"
+            ),
+        },
+        // The operator's own rights are an administrator's matter, and nothing that the Job did wrong.
+        403 if message.contains("cannot create resource") => Consequence::Wait {
+            reason: Reason::Starting,
+            message: format!("the operator may not create pods here: {message}"),
+        },
+        400 | 403 | 413 | 422 => Consequence::End(Outcome {
+            reason: Reason::InvalidPod,
+            message: format!(
+                "the API server refuses pod {pod}: {message}; put the Agent's spec.pod or spec.env right and create another Job"
+            ),
+        }),
+        _ => Consequence::Wait {
+            reason: Reason::Starting,
+            message: format!("pod {pod} could not be created yet: {message}; it is tried again"),
+        },
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn of(code: u16, message: &str) -> Consequence {
+        consequence(
+            &Refusal {
+                code,
+                message: message.into(),
+                namespace_terminating: false,
+            },
+            "hello-1",
+        )
+    }
+
+    #[test]
+    fn a_full_quota_is_waited_for() {
+        let waits = of(
+            403,
+            "pods \"hello-1\" is forbidden: exceeded quota: q, requested: pods=1",
+        );
+        assert!(matches!(
+            waits,
+            Consequence::Wait {
+                reason: Reason::QuotaExceeded,
+                ..
+            }
+        ));
+    }
+
+    #[test]
+    fn an_invalid_pod_ends_the_job_with_the_field_that_is_wrong() {
+        for code in [400, 403, 413, 422] {
+            let Consequence::End(outcome) = of(code, "spec.nodeSelector: Invalid value: \"a b\"")
+            else {
+                panic!("{code} did not end the Job")
+            };
+            assert_eq!(outcome.reason, Reason::InvalidPod);
+            assert!(outcome.message.contains("spec.nodeSelector"));
+        }
+    }
+
+    #[test]
+    fn missing_rights_and_a_struggling_api_server_are_waited_for() {
+        let rights = of(
+            403,
+            "pods is forbidden: User \"x\" cannot create resource \"pods\"",
+        );
+        assert!(matches!(
+            rights,
+            Consequence::Wait {
+                reason: Reason::Starting,
+                ..
+            }
+        ));
+        for code in [429, 500, 503] {
+            assert!(matches!(
+                of(code, "busy"),
+                Consequence::Wait {
+                    reason: Reason::Starting,
+                    ..
+                }
+            ));
+        }
+    }
+
+    #[test]
+    fn a_dying_namespace_ends_the_job_as_deleted() {
+        let refusal = Refusal {
+            code: 403,
+            message: String::new(),
+            namespace_terminating: true,
+        };
+        let Consequence::End(outcome) = consequence(&refusal, "hello-1") else {
+            panic!()
+        };
+        assert_eq!(outcome.reason, Reason::JobDeleted);
+    }
+}

@@ -1,0 +1,325 @@
+//! How a Job's next status is made from its last one. Every status that the controller writes comes from
+//! here, whole: a field that is left out of a server-side apply is removed.
+
+use chrono::{DateTime, Utc};
+
+use super::{evidence::End, facts::PodFacts, outcome::Outcome};
+use crate::api::{
+    job::{Attempt, CapturedAgent, Condition, ConditionStatus, ConditionType, Job, JobStatus},
+    reason::{Phase, Reason},
+    text,
+};
+
+/// Longest message in a status.
+const MAX_MESSAGE_BYTES: usize = 1024;
+
+/// The status as it is, speaking of the Job's present generation.
+pub fn current(job: &Job) -> JobStatus {
+    let mut status = job.status.clone().unwrap_or_default();
+    status.observed_generation = job.metadata.generation;
+    status
+}
+
+/// Waiting, with why.
+pub fn pending(job: &Job, reason: Reason, message: &str, now: DateTime<Utc>) -> JobStatus {
+    let mut status = current(job);
+    status.phase = Some(Phase::Pending);
+    say(&mut status, reason, message);
+    with_conditions(status, now)
+}
+
+/// The intent: an attempt that has no pod yet, and everything that is fixed with the first one.
+pub fn intended(
+    job: &Job,
+    agent: CapturedAgent,
+    session_id: &str,
+    attempt: Attempt,
+    now: DateTime<Utc>,
+) -> JobStatus {
+    let mut status = current(job);
+    status.phase = Some(Phase::Pending);
+    say(
+        &mut status,
+        Reason::Starting,
+        &format!("pod {} is being started", attempt.pod),
+    );
+    status.agent = Some(agent);
+    status.session_id = Some(session_id.to_owned());
+    status.attempts.push(attempt);
+    with_conditions(status, now)
+}
+
+/// Still waiting, and the pod has been seen.
+pub fn waiting(
+    job: &Job,
+    pod: &PodFacts,
+    reason: Reason,
+    message: &str,
+    now: DateTime<Utc>,
+) -> JobStatus {
+    let mut status = pending(job, reason, message, now);
+    see(&mut status, pod);
+    status
+}
+
+/// The agent runs.
+pub fn running(job: &Job, pod: &PodFacts, since: DateTime<Utc>, now: DateTime<Utc>) -> JobStatus {
+    let mut status = current(job);
+    status.phase = Some(Phase::Running);
+    say(
+        &mut status,
+        Reason::Working,
+        &format!("the agent works in pod {}", pod.name),
+    );
+    status.started_at = status.started_at.or(Some(since));
+    see(&mut status, pod);
+    if let Some(attempt) = last(&mut status) {
+        attempt.started = Some(since);
+    }
+    with_conditions(status, now)
+}
+
+/// The agent was asked to stop.
+pub fn stopping(job: &Job, message: &str, now: DateTime<Utc>) -> JobStatus {
+    let mut status = current(job);
+    status.phase = Some(Phase::Running);
+    say(&mut status, Reason::Cancelling, message);
+    with_conditions(status, now)
+}
+
+/// The end of a Job that never had a pod.
+pub fn ended_without_pod(job: &Job, outcome: &Outcome, now: DateTime<Utc>) -> JobStatus {
+    let mut status = current(job);
+    decide(&mut status, outcome);
+    status.completed_at = Some(now);
+    with_conditions(status, now)
+}
+
+/// The end of a Job by what its pod proved; `pod` is absent when it is gone.
+pub fn ended(job: &Job, pod: Option<&PodFacts>, end: &End, now: DateTime<Utc>) -> JobStatus {
+    let mut status = current(job);
+    if let Some(pod) = pod {
+        see(&mut status, pod);
+    }
+    status.started_at = status.started_at.or(end.started);
+    let completed = end.ended.unwrap_or(now);
+    // Two clocks may have spoken: the kubelet's, in whole seconds, and the runner's.
+    let completed = status
+        .started_at
+        .map_or(completed, |started| completed.max(started));
+    status.completed_at = Some(completed);
+    status.duration = status
+        .started_at
+        .map(|started| duration_text(completed - started));
+    status.result = end
+        .verdict
+        .as_ref()
+        .and_then(|verdict| verdict.text.clone());
+    if let Some(attempt) = last(&mut status) {
+        attempt.started = attempt.started.or(end.started);
+        attempt.ended = Some(completed);
+        attempt.why = end.why.clone();
+    }
+    decide(&mut status, &end.outcome);
+    with_conditions(status, now)
+}
+
+fn decide(status: &mut JobStatus, outcome: &Outcome) {
+    status.phase = Some(outcome.phase());
+    status.exit_reason = outcome.exit_reason();
+    say(status, outcome.reason, &outcome.message);
+    status.error = (outcome.phase() == Phase::Failed)
+        .then(|| status.message.clone())
+        .flatten();
+}
+
+fn say(status: &mut JobStatus, reason: Reason, message: &str) {
+    status.reason = Some(reason);
+    status.message = Some(text::one_line(message, MAX_MESSAGE_BYTES));
+}
+
+fn see(status: &mut JobStatus, pod: &PodFacts) {
+    if let Some(attempt) = last(status) {
+        attempt.uid = Some(pod.uid.clone());
+        attempt.node = pod.node.clone();
+    }
+}
+
+fn last(status: &mut JobStatus) -> Option<&mut Attempt> {
+    status
+        .attempts
+        .iter_mut()
+        .max_by_key(|attempt| attempt.number)
+}
+
+/// `2h3m`, `4m5s`, `6s`: as kubectl writes an age.
+fn duration_text(duration: chrono::TimeDelta) -> String {
+    let seconds = duration.num_seconds();
+    match (seconds / 3600, seconds / 60 % 60, seconds % 60) {
+        (0, 0, s) => format!("{s}s"),
+        (0, m, s) => format!("{m}m{s}s"),
+        (h, m, _) => format!("{h}h{m}m"),
+    }
+}
+
+/// Sets the conditions that follow from a status. `Complete` and `Failed` appear only when true, since
+/// tools look at their presence; a condition keeps its time until its status changes.
+fn with_conditions(mut status: JobStatus, now: DateTime<Utc>) -> JobStatus {
+    let started = status.started_at.is_some();
+    let phase = status.phase.unwrap_or(Phase::Pending);
+    let failed = matches!(phase, Phase::Failed | Phase::Cancelled);
+    let mut wanted = vec![
+        (ConditionType::Started, started),
+        (ConditionType::Finished, phase.is_final()),
+        (ConditionType::Reconciling, phase == Phase::Pending),
+    ];
+    if phase == Phase::Completed {
+        wanted.push((ConditionType::Complete, true));
+    }
+    if failed {
+        wanted.push((ConditionType::Failed, true));
+    }
+    if phase == Phase::Failed {
+        wanted.push((ConditionType::Stalled, true));
+    }
+    let reason = status
+        .reason
+        .map(|reason| reason.to_string())
+        .unwrap_or_default();
+    let message = status.message.clone().unwrap_or_default();
+    status.conditions = wanted
+        .into_iter()
+        .map(|(type_, holds)| {
+            let value = if holds {
+                ConditionStatus::True
+            } else {
+                ConditionStatus::False
+            };
+            let old = status
+                .conditions
+                .iter()
+                .find(|it| it.type_ == type_ && it.status == value);
+            old.cloned().unwrap_or_else(|| Condition {
+                type_,
+                status: value,
+                reason: reason.clone(),
+                message: message.clone(),
+                last_transition_time: now,
+            })
+        })
+        .collect();
+    status
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::api::job::JobSpec;
+
+    fn at(seconds: i64) -> DateTime<Utc> {
+        DateTime::from_timestamp(1_800_000_000 + seconds, 0).unwrap()
+    }
+
+    fn job(status: JobStatus) -> Job {
+        let mut job = Job::new(
+            "hello",
+            JobSpec {
+                agent: "reviewer".into(),
+                ..JobSpec::default()
+            },
+        );
+        job.metadata.generation = Some(3);
+        job.status = Some(status);
+        job
+    }
+
+    fn value(status: &JobStatus, type_: ConditionType) -> Option<ConditionStatus> {
+        status
+            .conditions
+            .iter()
+            .find(|it| it.type_ == type_)
+            .map(|it| it.status)
+    }
+
+    fn end(reason: Reason) -> End {
+        End {
+            outcome: Outcome {
+                reason,
+                message: "m".into(),
+            },
+            verdict: None,
+            started: Some(at(10)),
+            ended: Some(at(75)),
+            why: None,
+        }
+    }
+
+    #[test]
+    fn every_end_is_finished_and_only_its_own_kind_is_there() {
+        for (reason, complete, failed, stalled) in [
+            (Reason::Completed, true, false, false),
+            (Reason::MaxTurns, false, true, true),
+            (Reason::Cancelled, false, true, false),
+        ] {
+            let status = ended(&job(JobStatus::default()), None, &end(reason), at(80));
+            let is = |type_| value(&status, type_) == Some(ConditionStatus::True);
+            assert!(is(ConditionType::Finished), "{reason}");
+            assert_eq!(is(ConditionType::Complete), complete, "{reason}");
+            assert_eq!(is(ConditionType::Failed), failed, "{reason}");
+            assert_eq!(is(ConditionType::Stalled), stalled, "{reason}");
+            assert_eq!(
+                value(&status, ConditionType::Reconciling),
+                Some(ConditionStatus::False)
+            );
+        }
+    }
+
+    #[test]
+    fn a_condition_keeps_its_time_until_it_changes() {
+        let first = pending(&job(JobStatus::default()), Reason::Scheduling, "a", at(1));
+        let second = pending(&job(first.clone()), Reason::ImagePull, "b", at(2));
+        assert_eq!(first.conditions, second.conditions);
+        assert_eq!(
+            (second.reason, second.message.as_deref()),
+            (Some(Reason::ImagePull), Some("b"))
+        );
+    }
+
+    #[test]
+    fn an_end_is_never_before_its_start_and_its_length_is_told() {
+        let status = ended(
+            &job(JobStatus::default()),
+            None,
+            &end(Reason::Completed),
+            at(80),
+        );
+        assert_eq!(status.duration.as_deref(), Some("1m5s"));
+        let mut odd = end(Reason::Completed);
+        odd.ended = Some(at(5));
+        let status = ended(&job(JobStatus::default()), None, &odd, at(80));
+        assert_eq!(
+            (status.completed_at, status.duration.as_deref()),
+            (Some(at(10)), Some("0s"))
+        );
+    }
+
+    #[test]
+    fn only_failures_have_an_error() {
+        for (reason, has) in [
+            (Reason::Completed, false),
+            (Reason::ApiError, true),
+            (Reason::Cancelled, false),
+        ] {
+            let status = ended(&job(JobStatus::default()), None, &end(reason), at(80));
+            assert_eq!(status.error.is_some(), has, "{reason}");
+        }
+    }
+
+    #[test]
+    fn every_status_speaks_of_the_jobs_present_generation() {
+        assert_eq!(
+            current(&job(JobStatus::default())).observed_generation,
+            Some(3)
+        );
+    }
+}

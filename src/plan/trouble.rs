@@ -1,0 +1,142 @@
+//! Why a pod does not start, in our words: what the scheduler and the kubelet say, made into a pending
+//! reason and a sentence with the next step.
+
+use super::facts::{PodFacts, Waiting};
+use crate::api::reason::Reason;
+
+/// What keeps a pod from starting.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Trouble {
+    pub reason: Reason,
+    pub message: String,
+    /// It can never heal: this pod's spec itself is wrong.
+    pub hopeless: bool,
+}
+
+impl Trouble {
+    fn passing(reason: Reason, message: String) -> Self {
+        Trouble {
+            reason,
+            message,
+            hopeless: false,
+        }
+    }
+}
+
+/// The first thing that keeps this pod from starting; none when it is simply on its way.
+pub fn of(pod: &PodFacts) -> Option<Trouble> {
+    if let Some(message) = &pod.unschedulable {
+        return Some(Trouble::passing(
+            Reason::Scheduling,
+            format!("no node takes pod {}: {message}", pod.name),
+        ));
+    }
+    pod.waiting.iter().find_map(of_container)
+}
+
+fn of_container(waiting: &Waiting) -> Option<Trouble> {
+    let Waiting {
+        container,
+        image,
+        said,
+    } = waiting;
+    match said.reason.as_str() {
+        "ErrImagePull"
+        | "ImagePullBackOff"
+        | "ErrImageNeverPull"
+        | "RegistryUnavailable"
+        | "ImageInspectError" => Some(Trouble::passing(
+            Reason::ImagePull,
+            format!(
+                "image {image} of container {container} can't be pulled: {}; put the image's name or the pull secret right, or push the image",
+                pull_error(&said.message)
+            ),
+        )),
+        "InvalidImageName" => Some(Trouble {
+            reason: Reason::InvalidPod,
+            message: format!(
+                "{image:?} is no image name: put spec.pod.image of the Agent right and create another Job"
+            ),
+            hopeless: true,
+        }),
+        "CreateContainerConfigError" => Some(Trouble::passing(
+            Reason::ConfigMissing,
+            format!(
+                "container {container} waits for something that is not there: {}; create it, the Job then starts by itself",
+                said.message
+            ),
+        )),
+        "ContainerCreating" | "PodInitializing" => None,
+        other => Some(Trouble::passing(
+            Reason::Starting,
+            format!(
+                "container {container} does not start: {other}: {}",
+                said.message
+            ),
+        )),
+    }
+}
+
+/// The kubelet alternates between the error and "back-off" around the same error; only the error is
+/// news.
+fn pull_error(message: &str) -> &str {
+    message
+        .split_once("ErrImagePull: ")
+        .map_or(message, |(_, error)| error)
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+    use crate::plan::facts::tests::pod;
+
+    fn waiting(reason: &str, message: &str) -> PodFacts {
+        PodFacts::from(&pod(json!({"phase": "Pending", "containerStatuses": [{
+            "name": "agent", "image": "nowhere/x:1", "imageID": "", "ready": false, "restartCount": 0,
+            "state": {"waiting": {"reason": reason, "message": message}},
+        }]})))
+    }
+
+    #[test]
+    fn each_word_of_the_kubelet_has_a_reason_of_ours() {
+        for (word, reason, hopeless) in [
+            ("ErrImagePull", Reason::ImagePull, false),
+            ("ImagePullBackOff", Reason::ImagePull, false),
+            ("ErrImageNeverPull", Reason::ImagePull, false),
+            ("InvalidImageName", Reason::InvalidPod, true),
+            ("CreateContainerConfigError", Reason::ConfigMissing, false),
+            ("RunContainerError", Reason::Starting, false),
+        ] {
+            let trouble = of(&waiting(word, "m")).unwrap();
+            assert_eq!(
+                (trouble.reason, trouble.hopeless),
+                (reason, hopeless),
+                "{word}"
+            );
+        }
+        assert_eq!(of(&waiting("ContainerCreating", "")), None);
+        assert_eq!(of(&waiting("PodInitializing", "")), None);
+    }
+
+    #[test]
+    fn a_pull_that_backs_off_says_the_same_as_the_pull_that_failed() {
+        let failed = of(&waiting("ErrImagePull", "not found"));
+        let waits = of(&waiting(
+            "ImagePullBackOff",
+            "Back-off pulling image \"x\": ErrImagePull: not found",
+        ));
+        assert_eq!(failed, waits);
+    }
+
+    #[test]
+    fn a_pod_that_no_node_takes_quotes_the_scheduler() {
+        let facts = PodFacts::from(&pod(json!({"phase": "Pending", "conditions": [
+            {"type": "PodScheduled", "status": "False", "reason": "Unschedulable", "message": "0/1 nodes"},
+        ]})));
+        let trouble = of(&facts).unwrap();
+        assert_eq!(trouble.reason, Reason::Scheduling);
+        assert!(trouble.message.contains("0/1 nodes"));
+    }
+}

@@ -1,0 +1,230 @@
+//! PID 1 of the agent's container: starts the CLI, records all that it says, ends it when its time is
+//! over, and says at last how it went.
+//!
+//! [`start`] comes before the agent's first process, [`watch`] is the loop while there are any (what it
+//! does, [`life`] decides), [`LastWord`] comes after them. That order makes the verdict believable:
+//! first nobody is left who could still do something, then the streams are read to their ends, then the
+//! verdict is written, then we exit.
+
+mod arguments;
+mod child;
+mod echo;
+mod life;
+mod processes;
+mod record;
+mod start;
+mod termination;
+mod watch;
+
+use std::fs::File;
+use std::io::{self, Write};
+use std::os::unix::net::UnixStream;
+use std::path::PathBuf;
+use std::time::{Duration, Instant};
+
+use chrono::{DateTime, TimeDelta, Utc};
+use rustix::process::{DumpableBehavior, set_dumpable_behavior};
+
+use self::child::{Child, Program};
+use self::life::Limits;
+use self::processes::Reach;
+use self::record::Record;
+use self::start::Refusal;
+use self::watch::{Failure, Finish, Watch};
+use super::signals::Signals;
+use super::translate::{Ended, RunIdentity};
+use crate::api::reason::Phase;
+use crate::api::run::{RunInputs, path};
+use crate::api::runner_exit::RunnerExit;
+use crate::api::verdict::{StoppedBy, Verdict};
+
+/// Where things are: in a pod at the paths of [`path`], and elsewhere only in tests, which is why the
+/// flags are hidden.
+#[derive(Clone, Debug, clap::Args)]
+pub struct Options {
+    /// The file with the run's inputs
+    #[arg(long, hide = true, default_value_os_t = PathBuf::from(path::INPUTS_DIR).join(path::INPUTS_FILE))]
+    inputs: PathBuf,
+    /// The socket of `ship`
+    #[arg(long, hide = true, default_value = path::SOCKET)]
+    socket: PathBuf,
+    /// Where the kubelet finds the termination message
+    #[arg(long, hide = true, default_value = path::TERMINATION_LOG)]
+    termination_log: PathBuf,
+    /// The CLI's working directory
+    #[arg(long, hide = true, default_value = path::WORKSPACE)]
+    workspace: PathBuf,
+    /// The CLI: a path, or a name to look for in PATH
+    #[arg(long, hide = true, default_value = "claude")]
+    program: PathBuf,
+}
+
+/// Runs the agent to its end.
+pub fn run(options: &Options) -> RunnerExit {
+    let (run, _connection) = match prepare(options) {
+        Ok(prepared) => prepared,
+        Err(refusal) => {
+            return LastWord::Failure(refusal.exit(), refusal.to_string()).say(options);
+        }
+    };
+    let last_word = match run.into_verdict(options) {
+        Ok(verdict) => LastWord::Verdict(Box::new(verdict)),
+        Err(failure) => LastWord::Failure(failure.exit(), failure.to_string()),
+    };
+    last_word.say(options)
+}
+
+/// The connection is to `ship`: its end tells that we are gone, so it is held to the last.
+fn prepare(options: &Options) -> Result<(Run, UnixStream), Refusal> {
+    // From here on nobody but root can open our memory or our descriptors, whoever they run as.
+    set_dumpable_behavior(DumpableBehavior::NotDumpable).map_err(io::Error::from)?;
+    let reach = Reach::claim()?;
+    let signals = Signals::block(reach == Reach::Namespace)?;
+    let inputs = start::inputs(&options.inputs)?;
+    let (spool, connection) = start::take_spool(&options.socket, &signals)?;
+    Ok((
+        Run {
+            inputs,
+            spool,
+            signals,
+            reach,
+            clock: Clock::start(),
+        },
+        connection,
+    ))
+}
+
+/// A run that has its spool and nothing else yet.
+struct Run {
+    inputs: RunInputs,
+    spool: File,
+    signals: Signals,
+    reach: Reach,
+    clock: Clock,
+}
+
+impl Run {
+    fn into_verdict(self, options: &Options) -> Result<Verdict, Failure> {
+        let clock = self.clock;
+        let mut record =
+            Record::begin(identity(&self.inputs), self.spool).map_err(Failure::Spool)?;
+        let program = Program {
+            name: &options.program,
+            arguments: &arguments::of_run(&self.inputs),
+            workspace: &options.workspace,
+            prompt: &self.inputs.prompt,
+        };
+        let finish = match Child::start(&program) {
+            Ok(child) => {
+                let limits = limits(&self.inputs);
+                Watch::new(child, &mut record, limits, clock, &self.signals, self.reach)
+                    .into_finish()?
+            }
+            Err(error) => {
+                record
+                    .stderr(format!("{error}\n").as_bytes())
+                    .map_err(Failure::Spool)?;
+                Finish {
+                    by: StoppedBy::Nobody,
+                    exit: None,
+                }
+            }
+        };
+        let ended = Ended {
+            exit: finish.exit,
+            stopped_by: finish.by,
+            started_at: clock.started_at,
+            ended_at: clock.now(),
+        };
+        record.finish(ended).map_err(Failure::Spool)
+    }
+}
+
+fn identity(inputs: &RunInputs) -> RunIdentity {
+    RunIdentity {
+        job: inputs.job.clone(),
+        agent: inputs.agent.clone(),
+        attempt: inputs.attempt,
+        session_id: Some(inputs.session_id.clone()),
+        model: inputs.model.clone(),
+    }
+}
+
+fn limits(inputs: &RunInputs) -> Limits {
+    Limits {
+        timeout: inputs.timeout,
+        stall: inputs.stall_timeout,
+        grace: inputs.cancel_grace,
+    }
+}
+
+/// The time since the hand-over. Read from the monotonic clock, so that a run has the length that it
+/// had, whoever sets the node's clock meanwhile.
+#[derive(Clone, Copy, Debug)]
+struct Clock {
+    started_at: DateTime<Utc>,
+    start: Instant,
+}
+
+impl Clock {
+    fn start() -> Clock {
+        Clock {
+            started_at: Utc::now(),
+            start: Instant::now(),
+        }
+    }
+
+    fn elapsed(&self) -> Duration {
+        self.start.elapsed()
+    }
+
+    fn now(&self) -> DateTime<Utc> {
+        self.started_at + TimeDelta::from_std(self.elapsed()).unwrap_or(TimeDelta::MAX)
+    }
+}
+
+/// A log that nobody takes changes nothing about how the run ended.
+fn say(sentence: &str) {
+    let _ = writeln!(io::stderr(), "herd-runner: {sentence}");
+}
+
+/// What the termination message tells, and how we exit.
+enum LastWord {
+    Verdict(Box<Verdict>),
+    /// There is no verdict; the sentence is for whoever describes the pod.
+    Failure(RunnerExit, String),
+}
+
+impl LastWord {
+    /// Writes over whatever the agent wrote into the termination log.
+    fn say(self, options: &Options) -> RunnerExit {
+        let (exit, message) = match self {
+            LastWord::Verdict(verdict) => {
+                let exit = match verdict.phase {
+                    Phase::Completed => RunnerExit::Succeeded,
+                    _ => RunnerExit::Unsuccessful,
+                };
+                (exit, termination::of_verdict(&verdict))
+            }
+            LastWord::Failure(exit, sentence) => {
+                say(&sentence);
+                (exit, sentence)
+            }
+        };
+        let Err(error) = termination::write(&options.termination_log, &message) else {
+            return exit;
+        };
+        say(&format!(
+            "can't write {}: {error}",
+            options.termination_log.display()
+        ));
+        match exit {
+            // These two vouch for the message.
+            RunnerExit::Succeeded | RunnerExit::Unsuccessful => RunnerExit::SpoolFailed,
+            RunnerExit::SpoolFailed
+            | RunnerExit::StartRefused
+            | RunnerExit::AgentImmortal
+            | RunnerExit::InputsUnreadable => exit,
+        }
+    }
+}

@@ -1,0 +1,94 @@
+//! What the agent says, on its way from the CLI's streams into the spool: translated and written at
+//! once, before anything else is read.
+
+use std::fs::File;
+use std::io::{self, Stdout, Write};
+use std::os::fd::BorrowedFd;
+
+use chrono::Utc;
+use serde_json::Value;
+
+use super::echo::Echo;
+use crate::api::verdict::Verdict;
+use crate::runner::translate::{Ended, RunIdentity, Translator};
+
+/// A buffer that one huge event made larger than this is given back.
+const KEEP: usize = 256 * 1024;
+
+/// The record of a run in the making. Every error is one of the spool, and the run's end: what could
+/// not be written is lost, and a record with a hole proves nothing.
+#[derive(Debug)]
+pub struct Record {
+    translator: Translator,
+    spool: File,
+    echo: Echo<Stdout>,
+    events: Vec<u8>,
+}
+
+impl Record {
+    /// Begins the record with its `start` event.
+    pub fn begin(identity: RunIdentity, spool: File) -> io::Result<Record> {
+        let translator = Translator::new(identity);
+        let echo = Echo::new(io::stdout());
+        let mut record = Record {
+            translator,
+            spool,
+            echo,
+            events: Vec::new(),
+        };
+        record.translator.start(Utc::now(), &mut record.events);
+        record.write()?;
+        Ok(record)
+    }
+
+    pub fn stdout(&mut self, bytes: &[u8]) -> io::Result<()> {
+        self.translator.stdout(bytes, Utc::now(), &mut self.events);
+        self.write()
+    }
+
+    pub fn stderr(&mut self, bytes: &[u8]) -> io::Result<()> {
+        self.translator.stderr(bytes, Utc::now(), &mut self.events);
+        self.write()
+    }
+
+    /// Records something that the runner itself saw or did.
+    pub fn note(&mut self, subtype: &str, data: Value) -> io::Result<()> {
+        self.translator
+            .note(subtype, data, Utc::now(), &mut self.events);
+        self.write()
+    }
+
+    /// Tool calls without a result.
+    pub fn open_tool_calls(&self) -> usize {
+        self.translator.open_tool_calls()
+    }
+
+    /// Ends the record with its verdict.
+    pub fn finish(mut self, ended: Ended) -> io::Result<Verdict> {
+        let verdict = self.translator.finish(ended, &mut self.events);
+        self.write()?;
+        self.echo.finish();
+        Ok(verdict)
+    }
+
+    /// Where to wait until more readable text can be written; none when none waits.
+    pub fn wants_room(&self) -> Option<BorrowedFd<'_>> {
+        self.echo.wants_room()
+    }
+
+    /// Lets readable text go on its way.
+    pub fn echo(&mut self) {
+        self.echo.flush();
+    }
+
+    /// There is no fsync: the file outlives us and our container in the page cache, and a node that
+    /// dies takes the volume with it anyway.
+    fn write(&mut self) -> io::Result<()> {
+        self.spool.write_all(&self.events)?;
+        self.events.clear();
+        self.events.shrink_to(KEEP);
+        self.echo.push(&self.translator.take_readable());
+        self.echo.flush();
+        Ok(())
+    }
+}

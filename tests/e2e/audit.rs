@@ -1,0 +1,121 @@
+//! The API server's own record of who asked what.
+
+use std::fs;
+
+use chrono::{DateTime, Utc};
+use serde::Deserialize;
+
+use crate::cluster;
+
+/// One request that was answered.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Request {
+    stage: String,
+    pub verb: String,
+    user: User,
+    object_ref: Option<Object>,
+    response_status: Option<Answer>,
+    #[serde(rename = "requestReceivedTimestamp")]
+    pub received: DateTime<Utc>,
+}
+
+#[derive(Clone, Debug, Deserialize)]
+struct User {
+    username: String,
+}
+
+#[derive(Clone, Debug, Default, Deserialize)]
+struct Object {
+    #[serde(default)]
+    resource: String,
+    #[serde(default)]
+    subresource: String,
+    #[serde(default)]
+    namespace: String,
+    #[serde(default)]
+    name: String,
+}
+
+#[derive(Clone, Debug, Deserialize)]
+struct Answer {
+    #[serde(default)]
+    code: u16,
+}
+
+impl Request {
+    fn object(&self) -> Object {
+        self.object_ref.clone().unwrap_or_default()
+    }
+
+    /// For example `patch jobs/status hello 200`.
+    pub fn line(&self) -> String {
+        let Object {
+            resource,
+            subresource,
+            name,
+            ..
+        } = self.object();
+        let slash = if subresource.is_empty() { "" } else { "/" };
+        format!(
+            "{} {resource}{slash}{subresource} {name} {}",
+            self.verb,
+            self.code()
+        )
+    }
+
+    fn code(&self) -> u16 {
+        self.response_status
+            .as_ref()
+            .map_or(0, |answer| answer.code)
+    }
+
+    /// True for what goes on whether there are Jobs or not: the lease and the watches.
+    fn is_upkeep(&self) -> bool {
+        self.verb == "watch" || self.object().resource == "leases"
+    }
+
+    pub fn is_event(&self) -> bool {
+        self.object().resource == "events"
+    }
+
+    /// Whether it is about this object, or creates something in its namespace: the name of a new object
+    /// may be missing.
+    pub fn touches(&self, namespace: &str, names: &[&str]) -> bool {
+        let object = self.object();
+        object.namespace == namespace
+            && (names.contains(&object.name.as_str()) || self.verb == "create")
+    }
+
+    /// A pod was created by it.
+    pub fn created_pod(&self, name: &str) -> bool {
+        let Object {
+            resource,
+            subresource,
+            name: created,
+            ..
+        } = self.object();
+        self.verb == "create"
+            && resource == "pods"
+            && subresource.is_empty()
+            && created == name
+            && self.code() == 201
+    }
+}
+
+/// The controller's requests since then, but for upkeep, in the order in which they were received.
+pub fn by_controller(since: DateTime<Utc>) -> Vec<Request> {
+    let user = cluster::controller_user();
+    let log = fs::read_to_string(cluster::audit_log()).unwrap();
+    let mut requests: Vec<Request> = log
+        .lines()
+        // The last line may be half written.
+        .filter_map(|line| serde_json::from_str(line).ok())
+        .filter(|request: &Request| {
+            request.stage == "ResponseComplete" && request.user.username == user
+        })
+        .filter(|request| request.received >= since && !request.is_upkeep())
+        .collect();
+    requests.sort_by_key(|request| request.received);
+    requests
+}

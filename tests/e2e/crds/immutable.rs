@@ -1,0 +1,93 @@
+//! A Job is one run: what it asks for can't be changed, and a cancellation can't be taken back.
+
+use herdctl::api::job::Job;
+use kube::{
+    Api,
+    api::{Patch, PatchParams},
+};
+use serde_json::{Value, json};
+
+use super::fields;
+use crate::team::{Team, unique};
+
+async fn change(jobs: &Api<Job>, name: &str, spec: Value) -> kube::Result<Job> {
+    let trial = PatchParams {
+        dry_run: true,
+        ..PatchParams::default()
+    };
+    jobs.patch(name, &trial, &Patch::Merge(json!({"spec": spec})))
+        .await
+}
+
+/// Each change is refused for the field that it touches.
+async fn assert_fixed(jobs: &Api<Job>, name: &str, changes: Vec<(&str, Value, &str)>) {
+    for (what, spec, field) in changes {
+        match change(jobs, name, spec).await {
+            Ok(_) => panic!("{what} was accepted"),
+            Err(error) => assert_eq!(fields(&error), [field], "{what}: {error}"),
+        }
+    }
+}
+
+#[tokio::test]
+async fn nothing_that_a_job_says_can_be_changed_or_taken_out() {
+    let team = Team::shared().await;
+    let name = team
+        .job_with(&unique("nobody"), |spec| {
+            spec.model = Some("opus".to_owned());
+            spec.timeout = Some("1h".into());
+        })
+        .await;
+    let changes = vec![
+        ("another Agent", json!({"agent": "other"}), "spec.agent"),
+        (
+            "another prompt",
+            json!({"prompt": "Do something else."}),
+            "spec.prompt",
+        ),
+        ("no prompt", json!({"prompt": null}), "spec.prompt"),
+        ("another model", json!({"model": "haiku"}), "spec.model"),
+        ("no model", json!({"model": null}), "spec.model"),
+        ("another timeout", json!({"timeout": "2h"}), "spec.timeout"),
+        (
+            "the same timeout in other words",
+            json!({"timeout": "60m"}),
+            "spec.timeout",
+        ),
+        ("no timeout", json!({"timeout": null}), "spec.timeout"),
+    ];
+    assert_fixed(&team.jobs(), &name, changes).await;
+}
+
+#[tokio::test]
+async fn nothing_can_be_added_to_what_a_job_says() {
+    let team = Team::shared().await;
+    let name = team
+        .job_with(&unique("nobody"), |spec| spec.prompt = None)
+        .await;
+    let changes = vec![
+        (
+            "a prompt",
+            json!({"prompt": "Do something."}),
+            "spec.prompt",
+        ),
+        ("a model", json!({"model": "haiku"}), "spec.model"),
+        ("a timeout", json!({"timeout": "2h"}), "spec.timeout"),
+    ];
+    assert_fixed(&team.jobs(), &name, changes).await;
+}
+
+#[tokio::test]
+async fn a_cancellation_can_not_be_taken_back() {
+    let team = Team::shared().await;
+    let name = team.job(&unique("nobody")).await;
+    change(&team.jobs(), &name, json!({"cancel": false}))
+        .await
+        .expect("cancel: false changes nothing");
+    team.cancel(&name).await;
+    let changes = vec![
+        ("cancel: false", json!({"cancel": false}), "spec.cancel"),
+        ("no cancel", json!({"cancel": null}), "spec.cancel"),
+    ];
+    assert_fixed(&team.jobs(), &name, changes).await;
+}

@@ -1,0 +1,29 @@
+//! The promises of the operator, tried on a real cluster with the real Claude CLI: one file a promise,
+//! and beside them what they share. Started by `tests/e2e/run`, which builds the cluster, installs the
+//! chart and hands both over by environment variables.
+//!
+//! After the install nobody but the chart's service accounts and the user `dev` acts, who holds the
+//! built-in role `edit` in three namespaces. Tests run side by side, so each takes names of its own; those
+//! that stop or count what all share take the cluster for themselves (see [`cluster::Turn`]).
+
+// What the tests share.
+mod audit;
+mod cluster;
+mod controller;
+mod history;
+mod judge;
+mod kubectl;
+mod node;
+mod team;
+mod wait;
+
+// One file a promise.
+mod crashes;
+mod crds;
+mod endings;
+mod outcomes;
+mod pending;
+mod requests;
+mod rights;
+mod runs;
+mod together;

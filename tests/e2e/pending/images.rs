@@ -1,0 +1,123 @@
+//! Jobs whose image can't be had.
+
+use std::time::{Duration, Instant};
+
+use herdctl::api::reason::{ExitReason, Reason};
+use k8s_openapi::api::core::v1::{ContainerStatus, Pod};
+
+use crate::{
+    team::{Team, assert_ended, only_attempt, status},
+    wait::{RUN, until},
+};
+
+/// The longest time from the kubelet's word to ours.
+pub const PROMISED: Duration = Duration::from_secs(2);
+
+/// The time from the moment when the pod says it to the moment when the Job does.
+pub async fn lag(
+    team: &Team,
+    job: &str,
+    pod: &str,
+    reason: Reason,
+    says: impl Fn(&Pod) -> bool,
+) -> Duration {
+    let pods = team.pods();
+    let said = async {
+        until(&pods, pod, "in trouble", RUN, |pod| says(pod)).await;
+        Instant::now()
+    };
+    let told = async {
+        team.pending(job, reason).await;
+        Instant::now()
+    };
+    let (said, told) = tokio::join!(said, told);
+    told.saturating_duration_since(said)
+}
+
+pub fn containers(pod: &Pod) -> Vec<ContainerStatus> {
+    let status = pod.status.clone().unwrap_or_default();
+    status
+        .init_container_statuses
+        .into_iter()
+        .chain(status.container_statuses)
+        .flatten()
+        .collect()
+}
+
+/// Some container waits for one of these reasons.
+pub fn waits_for(pod: &Pod, reasons: &[&str]) -> bool {
+    containers(pod).iter().any(|container| {
+        let waiting = container
+            .state
+            .as_ref()
+            .and_then(|state| state.waiting.as_ref());
+        waiting
+            .and_then(|waiting| waiting.reason.as_deref())
+            .is_some_and(|reason| reasons.contains(&reason))
+    })
+}
+
+async fn job_with_image(team: &Team, image: &str) -> String {
+    let agent = team
+        .agent_with("text", |spec| {
+            spec.pod.as_mut().unwrap().image = Some(image.to_owned())
+        })
+        .await;
+    team.job(&agent).await
+}
+
+#[tokio::test]
+async fn an_image_that_is_not_there_is_named_within_two_seconds_of_the_kubelets_word() {
+    let team = Team::shared().await;
+    let image = "localhost/no-such-image:1";
+    let job = job_with_image(&team, image).await;
+    let pod = format!("{job}-1");
+    let lag = lag(&team, &job, &pod, Reason::ImagePull, |pod| {
+        waits_for(pod, &["ErrImagePull", "ImagePullBackOff"])
+    })
+    .await;
+    assert!(lag < PROMISED, "{lag:?} after the kubelet's word");
+    let waiting = team.pending(&job, Reason::ImagePull).await;
+    let message = status(&waiting).message.unwrap();
+    assert!(message.contains(image), "{message}");
+    let stuck = team.pods().get(&only_attempt(&waiting).pod).await.unwrap();
+    assert!(
+        containers(&stuck)
+            .iter()
+            .all(|container| container.restart_count == 0),
+        "{stuck:#?}"
+    );
+    team.cancel(&job).await;
+    team.finished(&job).await;
+}
+
+#[tokio::test]
+async fn a_text_that_is_no_image_name_ends_the_job_with_the_field() {
+    let team = Team::shared().await;
+    let image = "No Image Name";
+    let job = job_with_image(&team, image).await;
+    let done = team.finished(&job).await;
+    assert_ended(&done, ExitReason::Error, Reason::InvalidPod);
+    let message = status(&done).message.unwrap();
+    assert!(
+        message.contains(image) && message.contains("spec.pod.image"),
+        "{message}"
+    );
+}
+
+#[tokio::test]
+async fn a_job_that_can_not_start_in_time_ends_and_names_what_it_waited_for() {
+    let team = Team::shared().await;
+    let image = "localhost/no-such-image:2";
+    let agent = team
+        .agent_with("text", |spec| {
+            spec.pod.as_mut().unwrap().image = Some(image.to_owned());
+            spec.start_deadline = Some("8s".into());
+        })
+        .await;
+    let job = team.job(&agent).await;
+    let done = team.finished(&job).await;
+    assert_ended(&done, ExitReason::Timeout, Reason::StartTimedOut);
+    let message = status(&done).message.unwrap();
+    assert!(message.contains(image), "{message}");
+}

@@ -1,0 +1,105 @@
+//! Jobs that name something that is not there yet.
+
+use std::collections::BTreeMap;
+
+use herdctl::api::reason::{ExitReason, Reason};
+use k8s_openapi::api::core::v1::{Pod, Secret};
+use kube::{
+    Api,
+    api::{ObjectMeta, PostParams},
+};
+
+use crate::team::{SECRET_KEY, Team, assert_ended, namespace, only_attempt, status, unique};
+
+#[tokio::test]
+async fn a_job_waits_for_its_agent_and_starts_by_itself() {
+    let team = Team::shared().await;
+    let agent = unique("late");
+    let job = team.job(&agent).await;
+    let waiting = status(&team.pending(&job, Reason::AgentNotFound).await);
+    let message = waiting.message.unwrap();
+    assert!(
+        message.contains(&agent) && message.contains(namespace::TEAM_A),
+        "{message}"
+    );
+    assert!(waiting.attempts.is_empty());
+    team.create_agent(&agent, "text", |_| {}).await;
+    assert_ended(
+        &team.finished(&job).await,
+        ExitReason::Success,
+        Reason::Completed,
+    );
+}
+
+#[tokio::test]
+async fn an_agent_of_another_namespace_is_no_agent_of_this_jobs() {
+    let agent = unique("neighbour");
+    let team = Team::shared().await;
+    let neighbours = team.elsewhere(namespace::TEAM_B);
+    neighbours.create_agent(&agent, "text", |_| {}).await;
+    let job = team.job(&agent).await;
+    team.pending(&job, Reason::AgentNotFound).await;
+    // A Job there runs meanwhile, so the Agent was good.
+    let there = neighbours.job(&agent).await;
+    assert_ended(
+        &neighbours.finished(&there).await,
+        ExitReason::Success,
+        Reason::Completed,
+    );
+    team.pending(&job, Reason::AgentNotFound).await;
+}
+
+#[tokio::test]
+async fn a_job_waits_for_its_secret_and_starts_by_itself_in_the_same_pod() {
+    let team = Team::shared().await;
+    let secret = unique("key");
+    let agent = team
+        .agent_with("text", |spec| {
+            spec.credentials.as_mut().unwrap().secret_ref.name = secret.clone()
+        })
+        .await;
+    let job = team.job(&agent).await;
+    let pod = format!("{job}-1");
+    let lag = super::images::lag(&team, &job, &pod, Reason::ConfigMissing, waits_for_config).await;
+    assert!(
+        lag < super::images::PROMISED,
+        "{lag:?} after the kubelet's word"
+    );
+    let waiting = team.pending(&job, Reason::ConfigMissing).await;
+    let message = status(&waiting).message.unwrap();
+    assert!(message.contains(&secret), "{message}");
+    create_secret(&team, &secret).await;
+    let done = team.finished(&job).await;
+    assert_ended(&done, ExitReason::Success, Reason::Completed);
+    assert_eq!(only_attempt(&done).uid, only_attempt(&waiting).uid);
+    let ended = team.pods().get(&pod).await.unwrap();
+    assert!(
+        super::images::containers(&ended)
+            .iter()
+            .all(|container| container.restart_count == 0),
+        "{ended:#?}"
+    );
+}
+
+fn waits_for_config(pod: &Pod) -> bool {
+    super::images::waits_for(pod, &["CreateContainerConfigError"])
+}
+
+async fn create_secret(team: &Team, name: &str) {
+    let secrets: Api<Secret> = Api::namespaced(team.client.clone(), namespace::TEAM_A);
+    let secret = Secret {
+        metadata: ObjectMeta {
+            name: Some(name.to_owned()),
+            ..ObjectMeta::default()
+        },
+        string_data: Some(BTreeMap::from([(
+            SECRET_KEY.to_owned(),
+            "scripted-text".to_owned(),
+        )])),
+        ..Secret::default()
+    };
+    secrets
+        .create(&PostParams::default(), &secret)
+        .await
+        .unwrap();
+}

@@ -1,0 +1,149 @@
+//! What the CLI leaves behind when it ends: all of it must be gone before there is a verdict.
+
+use std::fs::{self, File};
+use std::io::Read;
+use std::path::PathBuf;
+use std::process::{Command, Stdio};
+use std::time::Duration;
+
+use rustix::process::Signal;
+
+use crate::pod::{Exec, Pod, Start, Stream, wait_for};
+
+/// Two processes that are nobody's children any more, in sessions of their own, deaf to TERM, with our
+/// streams open; goes on when both run.
+const DAEMONS: &str = "
+daemon='trap \"\" TERM HUP; echo > $0; while :; do sleep 1; done'
+(setsid sh -c \"$daemon\" one &)
+(setsid sh -c \"setsid sh -c '$daemon' two &\" &)
+(trap '' TERM HUP; setsid sleep 1000 &)
+until [ -s one ]; do sleep 0.01; done
+";
+
+#[test]
+fn a_grandchild_that_holds_standard_output_does_not_hold_up_the_end() {
+    let pod = Pod::new();
+    let ended = pod.exec(Start::First, "sleep 1000 & exit 2").end();
+    assert!(ended.took < Duration::from_secs(5), "{:?}", ended.took);
+    assert_eq!(pod.verdict()["exit"]["code"], 2);
+}
+
+#[test]
+fn what_left_words_behind_before_it_was_killed_is_heard() {
+    let pod = Pod::new();
+    pod.exec(
+        Start::First,
+        "(echo late; echo > said; sleep 1000) & until [ -s said ]; do :; done",
+    )
+    .end();
+    assert_eq!(pod.lines(Stream::Stdout), ["late"]);
+}
+
+/// The termination log is a pipe here, so that the runner stands still between its verdict and its
+/// exit, and who else is there can be counted.
+#[test]
+fn nobody_is_left_when_the_verdict_is_written() {
+    let pod = Pod::new();
+    let log = pod.path("termination.log");
+    fs::remove_file(&log).unwrap();
+    assert!(Command::new("mkfifo").arg(&log).status().unwrap().success());
+    let exec = pod.exec(Start::First, &format!("{DAEMONS} exit 3"));
+    let verdict = |event: &serde_json::Value| event["subtype"] == "verdict";
+    wait_for("verdict", || {
+        pod.events().last().is_some_and(verdict).then_some(())
+    });
+    assert_eq!(neighbours(&exec), Vec::<PathBuf>::new());
+    assert_eq!(pod.verdict()["exit"]["code"], 3);
+    // Reading lets it go on.
+    let mut message = String::new();
+    File::open(&log)
+        .unwrap()
+        .read_to_string(&mut message)
+        .unwrap();
+    assert!(message.contains("AgentCrashed"), "{message}");
+    exec.end();
+}
+
+/// The processes in the namespace of a runner, but for itself.
+fn neighbours(exec: &Exec) -> Vec<PathBuf> {
+    let runner = PathBuf::from(format!("/proc/{}", exec.pid().as_raw_nonzero()));
+    let namespace = |process: &PathBuf| fs::read_link(process.join("ns/pid")).ok();
+    let ours = namespace(&runner).unwrap();
+    let processes = fs::read_dir("/proc")
+        .unwrap()
+        .map(|entry| entry.unwrap().path());
+    processes
+        .filter(|other| *other != runner && namespace(other).as_ref() == Some(&ours))
+        .collect()
+}
+
+#[test]
+fn a_stop_takes_daemons_along() {
+    let pod = Pod::new().with("cancelGrace", 1);
+    let script = format!("trap '' TERM; {DAEMONS} echo > started; while :; do sleep 0.1; done");
+    let exec = pod.exec(Start::First, &script);
+    wait_for("start", || pod.written("started"));
+    exec.signal(Signal::TERM);
+    let ended = exec.end();
+    assert!(ended.took < Duration::from_secs(4), "{:?}", ended.took);
+    assert_eq!(pod.verdict()["stoppedBy"], "signal");
+}
+
+#[test]
+fn orphans_that_end_are_reaped_while_the_cli_lives() {
+    let pod = Pod::new();
+    let script = "
+        (sh -c 'echo $$ > orphan; exec sleep 0.2' &)
+        until [ -s orphan ]; do sleep 0.01; done
+        turns=0
+        while [ -e /proc/$(cat orphan) ]; do
+            turns=$((turns + 1)); [ $turns -lt 1000 ] || exit 9; sleep 0.01
+        done
+        exit 4";
+    pod.exec(Start::First, script).end();
+    assert_eq!(pod.verdict()["exit"]["code"], 4);
+}
+
+#[test]
+fn two_hundred_daemons_are_gone_in_time() {
+    let pod = Pod::new();
+    let script = "for i in $(seq 200); do setsid sh -c 'trap \"\" TERM; sleep 1000' & done; exit 5";
+    let ended = pod.exec(Start::First, script).end();
+    assert_eq!(ended.code, Some(1), "{ended:?}");
+    assert_eq!(pod.verdict()["exit"]["code"], 5);
+}
+
+/// Where the runner is not PID 1 it must find its descendants, and leave everybody else alone.
+#[test]
+fn outside_of_a_namespace_only_descendants_are_killed() {
+    let mut bystander = Command::new("sleep")
+        .arg("1000")
+        .stdout(Stdio::null())
+        .spawn()
+        .unwrap();
+    let pod = Pod::new();
+    let script = format!("{DAEMONS} sleep 1000 & echo $! > child; exit 6");
+    let ended = pod.exec(Start::Plain, &script).end();
+    assert_eq!(pod.verdict()["exit"]["code"], 6);
+    for name in ["child"] {
+        let pid = pod.written(name).unwrap();
+        assert!(
+            !PathBuf::from(format!("/proc/{}", pid.trim())).exists(),
+            "{name} {pid} lives"
+        );
+    }
+    assert!(processes_in(&pod.path("work")).is_empty(), "{ended:?}");
+    assert!(bystander.try_wait().unwrap().is_none());
+    bystander.kill().unwrap();
+    bystander.wait().unwrap();
+}
+
+/// The processes whose working directory is this one.
+fn processes_in(folder: &std::path::Path) -> Vec<PathBuf> {
+    let processes = fs::read_dir("/proc")
+        .unwrap()
+        .map(|entry| entry.unwrap().path());
+    processes
+        .filter(|process| fs::read_link(process.join("cwd")).is_ok_and(|cwd| cwd == folder))
+        .collect()
+}

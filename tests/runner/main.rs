@@ -1,0 +1,13 @@
+//! The runner against unruly agents: real processes, no cluster. What the agent says is not looked at
+//! here (that is the translation's test), but what becomes of its processes, and of the record.
+//!
+//! These tests need the right to make PID namespaces, so they run as root.
+
+mod ending;
+mod flood;
+mod handing_over;
+mod hostile;
+mod leftovers;
+mod pod;
+mod starting;
+mod stopping;

@@ -1,0 +1,370 @@
+//! A pod without a cluster: `ship` and `exec` as processes, with the folders and the socket between
+//! them. `exec` is PID 1 of a PID namespace of its own unless a test says otherwise, and the agent is a
+//! shell script that misbehaves in some way.
+
+use std::fs;
+use std::io::Read;
+use std::os::unix::fs::PermissionsExt;
+use std::os::unix::process::ExitStatusExt;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::thread::{self, JoinHandle};
+use std::time::{Duration, Instant};
+
+use rustix::process::{Pid, Signal, kill_process};
+use serde_json::{Value, json};
+use tempfile::TempDir;
+
+/// Nothing in these tests takes as long on a machine that works.
+pub const DEADLINE: Duration = Duration::from_secs(60);
+
+const RUNNER: &str = env!("CARGO_BIN_EXE_herd-runner");
+
+/// Who the agent's container runs as when a test is about rights.
+const USER: &str = "1000";
+
+/// Waits until the condition gives something.
+#[track_caller]
+pub fn wait_for<T>(what: &str, mut condition: impl FnMut() -> Option<T>) -> T {
+    let until = Instant::now() + DEADLINE;
+    loop {
+        if let Some(found) = condition() {
+            return found;
+        }
+        assert!(Instant::now() < until, "no {what} within {DEADLINE:?}");
+        thread::sleep(Duration::from_millis(5));
+    }
+}
+
+/// How `exec` is started.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub enum Start {
+    /// As PID 1 of a namespace.
+    First,
+    /// The same, as a user without rights.
+    FirstUnprivileged,
+    /// As any process.
+    Plain,
+}
+
+pub struct Pod {
+    folder: TempDir,
+    inputs: Value,
+    ship: Option<Child>,
+}
+
+impl Pod {
+    /// With `ship` running, and time enough for everything.
+    pub fn new() -> Pod {
+        let mut pod = Pod::without_ship();
+        pod.start_ship();
+        pod
+    }
+
+    pub fn without_ship() -> Pod {
+        let folder = tempfile::tempdir().unwrap();
+        fs::set_permissions(folder.path(), fs::Permissions::from_mode(0o755)).unwrap();
+        let inputs = json!({
+            "job": "job-1", "agent": "unruly", "attempt": 1, "prompt": "misbehave",
+            "sessionId": "5f0c1a2b-0000-4000-8000-000000000000",
+            "timeout": 50, "stallTimeout": 50, "cancelGrace": 40,
+        });
+        let pod = Pod {
+            folder,
+            inputs,
+            ship: None,
+        };
+        for name in ["herd", "spool", "work"] {
+            fs::create_dir(pod.path(name)).unwrap();
+        }
+        fs::set_permissions(pod.path("work"), fs::Permissions::from_mode(0o777)).unwrap();
+        fs::write(pod.path("termination.log"), "").unwrap();
+        fs::set_permissions(
+            pod.path("termination.log"),
+            fs::Permissions::from_mode(0o666),
+        )
+        .unwrap();
+        // A user without rights can't reach the build's own folder.
+        let installed = Command::new(RUNNER)
+            .arg("install")
+            .arg(pod.runner())
+            .status()
+            .unwrap();
+        assert!(installed.success());
+        pod
+    }
+
+    /// Changes an input of the run, for example its timeout in seconds.
+    pub fn with(mut self, field: &str, value: impl Into<Value>) -> Pod {
+        self.inputs[field] = value.into();
+        self
+    }
+
+    pub fn path(&self, name: &str) -> PathBuf {
+        self.folder.path().join(name)
+    }
+
+    pub fn socket(&self) -> PathBuf {
+        self.path("herd/ship.sock")
+    }
+
+    pub fn runner(&self) -> PathBuf {
+        self.path("herd/herd-runner")
+    }
+
+    pub fn ship_command(&self) -> Command {
+        let mut command = Command::new(self.runner());
+        command.arg("ship").arg("--socket").arg(self.socket());
+        command
+            .arg("--spool")
+            .arg(self.path("spool"))
+            .stderr(Stdio::piped());
+        command
+    }
+
+    pub fn start_ship(&mut self) {
+        let command = self.ship_command();
+        self.start_ship_as(command);
+    }
+
+    pub fn start_ship_as(&mut self, mut command: Command) {
+        let _ = fs::remove_file(self.socket());
+        self.ship = Some(command.spawn().unwrap());
+        wait_for("socket", || self.socket().exists().then_some(()));
+    }
+
+    pub fn ship(&mut self) -> &mut Child {
+        self.ship.as_mut().unwrap()
+    }
+
+    /// Waits for `ship` to leave; its exit code, and what it said.
+    pub fn ship_left(&mut self) -> (Option<i32>, String) {
+        let mut ship = self.ship.take().unwrap();
+        let status = wait_for("end of ship", || ship.try_wait().unwrap());
+        let mut said = String::new();
+        ship.stderr
+            .take()
+            .unwrap()
+            .read_to_string(&mut said)
+            .unwrap();
+        (status.code(), said)
+    }
+
+    /// Starts `exec` with a script as its agent.
+    pub fn exec(&self, start: Start, script: &str) -> Exec {
+        self.exec_program(start, &self.agent(script))
+    }
+
+    /// The same, with its standard output going somewhere else.
+    pub fn exec_to(&self, start: Start, script: &str, stdout: Stdio) -> Exec {
+        let mut command = self.exec_command(start, &self.agent(script));
+        command.stdout(stdout);
+        Exec::spawn(command, start)
+    }
+
+    fn agent(&self, script: &str) -> PathBuf {
+        let agent = self.path("agent");
+        fs::write(&agent, format!("#!/bin/sh\n{script}")).unwrap();
+        fs::set_permissions(&agent, fs::Permissions::from_mode(0o755)).unwrap();
+        agent
+    }
+
+    /// Starts `exec` with any program as its agent.
+    pub fn exec_program(&self, start: Start, program: &Path) -> Exec {
+        Exec::spawn(self.exec_command(start, program), start)
+    }
+
+    fn exec_command(&self, start: Start, program: &Path) -> Command {
+        fs::write(self.path("run.json"), self.inputs.to_string()).unwrap();
+        let mut command = match start {
+            Start::Plain => Command::new(self.runner()),
+            Start::First | Start::FirstUnprivileged => {
+                let mut command = Command::new("unshare");
+                command.args(["--pid", "--fork", "--kill-child", "--mount-proc"]);
+                if start == Start::FirstUnprivileged {
+                    let groups = ["--regid", USER, "--clear-groups", "--no-new-privs"];
+                    command.args(["setpriv", "--reuid", USER]).args(groups);
+                    command.args(["--bounding-set", "-all", "--inh-caps", "-all"]);
+                }
+                command.arg(self.runner());
+                command
+            }
+        };
+        command
+            .arg("exec")
+            .arg("--inputs")
+            .arg(self.path("run.json"));
+        command.arg("--socket").arg(self.socket());
+        command
+            .arg("--termination-log")
+            .arg(self.path("termination.log"));
+        command
+            .arg("--workspace")
+            .arg(self.path("work"))
+            .arg("--program")
+            .arg(program);
+        command.env("POD", self.folder.path());
+        command
+            .stdin(Stdio::null())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped());
+        command
+    }
+
+    /// What the script wrote to a file of its working directory.
+    pub fn written(&self, name: &str) -> Option<String> {
+        fs::read_to_string(self.path("work").join(name))
+            .ok()
+            .filter(|text| !text.is_empty())
+    }
+
+    /// The record so far: its whole lines.
+    pub fn events(&self) -> Vec<Value> {
+        let spool = fs::read(self.path("spool/output.jsonl")).unwrap_or_default();
+        let whole = spool
+            .iter()
+            .rposition(|byte| *byte == b'\n')
+            .map_or(0, |end| end + 1);
+        let lines = spool[..whole]
+            .split(|byte| *byte == b'\n')
+            .filter(|line| !line.is_empty());
+        lines
+            .map(|line| serde_json::from_slice(line).unwrap())
+            .collect()
+    }
+
+    /// The last event, which must be the verdict.
+    #[track_caller]
+    pub fn verdict(&self) -> Value {
+        let last = self.events().pop().expect("an empty record");
+        assert_eq!(
+            (&last["type"], &last["subtype"]),
+            (&json!("system"), &json!("verdict"))
+        );
+        last["data"].clone()
+    }
+
+    /// The runner's own events of a subtype.
+    pub fn notes(&self, subtype: &str) -> Vec<Value> {
+        let mut events = self.events();
+        events.retain(|event| event["type"] == "system" && event["subtype"] == subtype);
+        events.iter().map(|event| event["data"].clone()).collect()
+    }
+
+    /// The lines of a stream that are no JSON: all that a script says.
+    pub fn lines(&self, stream: Stream) -> Vec<String> {
+        let subtype = match stream {
+            Stream::Stdout => "raw",
+            Stream::Stderr => "stderr",
+        };
+        let notes = self.notes(subtype);
+        notes
+            .iter()
+            .map(|data| data["text"].as_str().unwrap_or("?").to_owned())
+            .collect()
+    }
+
+    pub fn termination_message(&self) -> String {
+        fs::read_to_string(self.path("termination.log")).unwrap()
+    }
+}
+
+impl Drop for Pod {
+    fn drop(&mut self) {
+        if let Some(mut ship) = self.ship.take() {
+            let _ = ship.kill();
+            let _ = ship.wait();
+        }
+    }
+}
+
+#[derive(Clone, Copy)]
+pub enum Stream {
+    Stdout,
+    Stderr,
+}
+
+/// A running `exec`, inside of `unshare` when it is PID 1.
+pub struct Exec {
+    child: Child,
+    start: Start,
+    stdout: Option<JoinHandle<String>>,
+    stderr: Option<JoinHandle<String>>,
+}
+
+/// How it ended.
+#[derive(Debug)]
+pub struct Ended {
+    pub code: Option<i32>,
+    pub stdout: String,
+    pub stderr: String,
+    pub took: Duration,
+}
+
+impl Exec {
+    fn spawn(mut command: Command, start: Start) -> Exec {
+        let mut child = command.spawn().unwrap();
+        let stdout = child.stdout.take().map(read_all);
+        let stderr = child.stderr.take().map(read_all);
+        Exec {
+            child,
+            start,
+            stdout,
+            stderr,
+        }
+    }
+
+    /// The runner's pid as we see it.
+    pub fn pid(&self) -> Pid {
+        let pid = Pid::from_child(&self.child);
+        match self.start {
+            Start::Plain => pid,
+            Start::First | Start::FirstUnprivileged => wait_for("runner in its namespace", || {
+                let path = format!("/proc/{0}/task/{0}/children", pid.as_raw_nonzero());
+                let children = fs::read_to_string(path).unwrap();
+                children
+                    .split_whitespace()
+                    .next()
+                    .and_then(|pid| Pid::from_raw(pid.parse().ok()?))
+            }),
+        }
+    }
+
+    /// Sends a signal as the kubelet does: from outside of the namespace.
+    pub fn signal(&self, signal: Signal) {
+        kill_process(self.pid(), signal).unwrap();
+    }
+
+    /// Waits for its end.
+    #[track_caller]
+    pub fn end(mut self) -> Ended {
+        let started = Instant::now();
+        let status = wait_for("end of exec", || self.child.try_wait().unwrap());
+        let took = started.elapsed();
+        let read = |text: Option<JoinHandle<String>>| text.map(|text| text.join().unwrap());
+        let stdout = read(self.stdout.take()).unwrap_or_default();
+        let stderr = read(self.stderr.take()).unwrap_or_default();
+        let code = status.code().or(status.signal().map(|signal| 128 + signal));
+        Ended {
+            code,
+            stdout,
+            stderr,
+            took,
+        }
+    }
+}
+
+impl Drop for Exec {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+fn read_all(mut from: impl Read + Send + 'static) -> JoinHandle<String> {
+    thread::spawn(move || {
+        let mut bytes = Vec::new();
+        from.read_to_end(&mut bytes).unwrap();
+        String::from_utf8_lossy(&bytes).into_owned()
+    })
+}
