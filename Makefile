@@ -24,8 +24,8 @@ demo-down: ## Remove all that the demo set up, also after one that was killed
 test: lint unit e2e cleanup ## Set everything up and pass all tests
 lint: ## Formatting, clippy, licences and sources, shellcheck
 	@deploy/lint
-unit: ## Tests that need no cluster
-	@cargo test --locked --lib --bins --examples
+unit: ## Unit, golden and property tests: those that need no cluster
+	@cargo test --locked
 e2e: ## Tests on a fresh local cluster
 	@tests/e2e/run
 cleanup: ## Test that a local cluster leaves nothing behind

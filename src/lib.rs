@@ -8,6 +8,8 @@
 //! number; nothing in `runner` knows Kubernetes (it is built without the feature `operator`); nobody
 //! reads a Secret.
 
+#![warn(clippy::expect_used, clippy::unwrap_used)]
+
 pub mod api;
 #[cfg(feature = "operator")]
 pub mod controller;

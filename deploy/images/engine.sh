@@ -6,6 +6,12 @@ if docker version >/dev/null 2>&1; then engine=docker; else engine=buildah; fi
 # alone COMMAND…: in mount and process namespaces of its own: nothing is left mounted, however it ends.
 alone() { unshare --mount --pid --fork --kill-child --mount-proc --propagation private -- "$@"; }
 
+# One at a time, until the end of the step: who mounts what is nothing that two of them could agree on.
+lock_engine() {
+  exec 8>"$images/.lock"
+  flock 8
+}
+
 buildah() {
   STORAGE_DRIVER=${STORAGE_DRIVER:-overlay} BUILDAH_ISOLATION=chroot \
     alone buildah --root "$images/storage" --runroot "$images/storage-run" "$@"
@@ -29,6 +35,8 @@ prepare_base() {
 
 make_base() {
   local context=$images/base
+  lock_engine
+  [ ! -s "$images/base.sha256" ] || return 0 # another one has made it meanwhile
   rm -rf "$context"
   mkdir -p "$context"
   debian_sources >"$context/sources.list"

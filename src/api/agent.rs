@@ -1,6 +1,9 @@
 //! The Agent: who does the work. Its spec is plain data; defaults stand in the descriptions and are
 //! applied where they are used, so that nothing ever writes to a user's manifest.
 
+// Two columns have the same type, which the lint takes for a slip.
+#![allow(clippy::duplicated_attributes)]
+
 use kube::{CustomResource, KubeSchema, core::Rule};
 use serde::{Deserialize, Serialize};
 

@@ -25,10 +25,11 @@ impl DurationText {
     pub fn parse(&self) -> Result<Duration, BadDuration> {
         let bad = || BadDuration(self.0.clone());
         let parsed = kube::core::Duration::from_str(&self.0).map_err(|_| bad())?;
-        if parsed.is_negative() {
+        let duration: Duration = parsed.into();
+        if parsed.is_negative() || duration.is_zero() {
             return Err(bad());
         }
-        Ok(parsed.into())
+        Ok(duration)
     }
 }
 
@@ -79,7 +80,7 @@ mod tests {
 
     #[test]
     fn other_texts_are_refused() {
-        for text in ["", "10", "-5s", "five", "1d"] {
+        for text in ["", "10", "0s", "-5s", "five", "1d"] {
             assert!(DurationText::from(text).parse().is_err(), "{text}");
         }
     }

@@ -68,7 +68,7 @@ impl Sight {
 
     fn lookup(&self) -> PodLookup {
         match (self, self.pod()) {
-            (_, Some(pod)) => PodLookup::Seen(PodFacts::from(pod)),
+            (_, Some(pod)) => PodLookup::Seen(Box::new(PodFacts::from(pod))),
             (Sight::Cached(_), None) => PodLookup::NotSeen,
             (Sight::Live(_), None) => PodLookup::Gone,
             (Sight::Refused(refusal), None) => PodLookup::Refused(refusal.clone()),

@@ -54,7 +54,7 @@ pub enum PodLookup {
     NotSeen,
     /// The API server was asked: there is none.
     Gone,
-    Seen(PodFacts),
+    Seen(Box<PodFacts>),
     /// Its creation was refused just now.
     Refused(Refusal),
 }
@@ -186,7 +186,15 @@ fn with_attempt(
     let unwanted = asked.cancel || asked.deletion || asked.start_overdue;
     match &seen.pod {
         PodLookup::Seen(pod) => match pod_of(job, attempt, pod) {
-            PodIs::Ours => with_pod(job, status, pod, asked, deadline, means),
+            PodIs::Ours => {
+                // An agent that started at the last moment is let run.
+                let overdue = asked.start_overdue && pod.agent == AgentState::NotStarted;
+                let asked = Asked {
+                    start_overdue: overdue,
+                    ..asked
+                };
+                with_pod(job, status, pod, asked, deadline, means)
+            }
             PodIs::Another => lost(job, attempt, asked, means),
             PodIs::Foreign => end_without_pod(job, foreign(pod), means),
         },

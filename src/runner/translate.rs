@@ -4,7 +4,6 @@
 
 use chrono::{DateTime, Utc};
 
-use crate::api::event::{Body, Place};
 use crate::api::verdict::{ProcessExit, StoppedBy, Verdict};
 use lines::{Lines, PART_BYTES};
 use stream::Stream;
@@ -55,33 +54,13 @@ impl Translator {
         Translator {
             stdout: Lines::new(MAX_LINE),
             stderr: Lines::new(PART_BYTES),
-            stream: Stream {
-                identity,
-                ..Stream::default()
-            },
+            stream: Stream::new(identity),
         }
     }
 
     /// Appends the start event.
     pub fn start(&mut self, now: DateTime<Utc>, out: &mut Vec<u8>) {
-        let RunIdentity {
-            job,
-            agent,
-            attempt,
-            session_id,
-            model,
-        } = &self.stream.identity;
-        let body = Body::Start {
-            message: &format!("attempt {attempt} of Job {job} starts agent {agent}"),
-            job,
-            agent,
-            attempt: *attempt,
-            session_id: session_id.as_deref(),
-            model: model.as_deref(),
-        };
-        self.stream
-            .writer
-            .write(now, Place::default(), body, None::<()>, out);
+        self.stream.start(now, out);
     }
 
     /// Takes bytes of the CLI's standard output as they come, appends whole events to `out`.
@@ -104,13 +83,7 @@ impl Translator {
         now: DateTime<Utc>,
         out: &mut Vec<u8>,
     ) {
-        self.stream.writer.write(
-            now,
-            Place::default(),
-            Body::System { subtype },
-            Some(data),
-            out,
-        );
+        self.stream.note(subtype, data, now, out);
     }
 
     /// Tool calls that have no result yet.

@@ -3,6 +3,12 @@
 //!
 //! These tests need the right to make PID namespaces, so they run as root.
 
+#![expect(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    reason = "a test's failure is a panic"
+)]
+
 mod ending;
 mod flood;
 mod handing_over;

@@ -1,1 +1,286 @@
+use serde_json::{Value, json};
 
+use super::*;
+use crate::{
+    api::reason::ExitReason,
+    plan::facts::{Said, tests::pod},
+};
+
+/// A verdict as the runner writes it.
+fn spoken(reason: Reason, stopped_by: &str, exit: Value) -> String {
+    let (phase, exit_reason) = reason.place();
+    json!({
+        "phase": phase, "exitReason": exit_reason.unwrap_or(ExitReason::Error), "reason": reason,
+        "message": "the runner's words", "stoppedBy": stopped_by, "exit": exit,
+        "segment": {"bytes": 1, "lines": 1, "sha256": ""},
+    })
+    .to_string()
+}
+
+/// A pod whose agent has ended; the pod itself is still up.
+fn ended(code: i32, reason: &str, message: &str) -> PodFacts {
+    PodFacts::from(&pod(json!({"phase": "Running", "containerStatuses": [{
+        "name": "agent", "image": "a", "imageID": "", "ready": false, "restartCount": 0,
+        "state": {"terminated": {"exitCode": code, "reason": reason, "message": message}},
+    }]})))
+}
+
+fn dead(mut pod: PodFacts) -> PodFacts {
+    pod.terminal = true;
+    pod
+}
+
+fn reason(pod: &PodFacts, asked: Asked) -> Option<Reason> {
+    match conclude(pod, asked) {
+        Conclusion::Over(end) => Some(end.outcome.reason),
+        Conclusion::Alive | Conclusion::Unclear => None,
+    }
+}
+
+fn finished() -> String {
+    spoken(Reason::Completed, "nobody", json!({"code": 0}))
+}
+
+fn stopped() -> String {
+    spoken(Reason::AgentCrashed, "signal", json!({"code": 143}))
+}
+
+const NOTHING: Asked = Asked {
+    cancel: false,
+    deletion: false,
+    stopping: false,
+    start_overdue: false,
+};
+const CANCEL: Asked = Asked {
+    cancel: true,
+    ..NOTHING
+};
+
+#[test]
+fn a_verdict_that_agrees_with_its_exit_code_decides_at_once() {
+    assert_eq!(
+        reason(&ended(0, "Completed", &finished()), NOTHING),
+        Some(Reason::Completed)
+    );
+    let turns = spoken(Reason::MaxTurns, "nobody", json!({"code": 1}));
+    assert_eq!(
+        reason(&ended(1, "Error", &turns), NOTHING),
+        Some(Reason::MaxTurns)
+    );
+    let late = spoken(Reason::TimedOut, "timeout", json!({"code": 143}));
+    assert_eq!(
+        reason(&ended(1, "Error", &late), NOTHING),
+        Some(Reason::TimedOut)
+    );
+}
+
+#[test]
+fn a_forged_success_counts_with_no_other_exit_code() {
+    for code in [1, 2, 74, 75, 76, 78, 137, 143] {
+        let pod = dead(ended(code, "Error", &finished()));
+        let Conclusion::Over(end) = conclude(&pod, NOTHING) else {
+            panic!("{code}")
+        };
+        assert_ne!(end.outcome.phase(), Phase::Completed, "{code}");
+        assert_eq!(end.verdict, None, "{code}");
+    }
+}
+
+#[test]
+fn a_message_that_contradicts_itself_is_no_verdict() {
+    let mut forged: Value = serde_json::from_str(&finished()).unwrap();
+    forged["reason"] = json!("MaxTurns");
+    assert_eq!(
+        reason(&dead(ended(0, "Completed", &forged.to_string())), NOTHING),
+        Some(Reason::RunnerError)
+    );
+    assert_eq!(
+        reason(&dead(ended(0, "Completed", "{}")), NOTHING),
+        Some(Reason::RunnerError)
+    );
+}
+
+#[test]
+fn a_run_that_ended_before_the_stop_was_recorded_keeps_its_verdict() {
+    let pod = ended(0, "Completed", &finished());
+    assert_eq!(reason(&pod, CANCEL), Some(Reason::Completed));
+    assert_eq!(
+        reason(
+            &pod,
+            Asked {
+                stopping: true,
+                ..CANCEL
+            }
+        ),
+        Some(Reason::Cancelled)
+    );
+    let deletion = Asked {
+        deletion: true,
+        stopping: true,
+        ..NOTHING
+    };
+    assert_eq!(reason(&pod, deletion), Some(Reason::JobDeleted));
+}
+
+#[test]
+fn a_stop_from_outside_is_what_was_asked_for_or_waits_for_kubernetes() {
+    let pod = ended(1, "Error", &stopped());
+    assert_eq!(reason(&pod, CANCEL), Some(Reason::Cancelled));
+    assert_eq!(
+        reason(
+            &pod,
+            Asked {
+                deletion: true,
+                ..NOTHING
+            }
+        ),
+        Some(Reason::JobDeleted)
+    );
+    assert_eq!(conclude(&pod, NOTHING), Conclusion::Unclear);
+    assert_eq!(
+        reason(&dead(pod.clone()), NOTHING),
+        Some(Reason::AgentCrashed)
+    );
+    let deleted = PodFacts {
+        deleting: true,
+        ..dead(pod)
+    };
+    assert_eq!(reason(&deleted, NOTHING), Some(Reason::PodDeleted));
+}
+
+#[test]
+fn what_kubernetes_says_killed_it_comes_before_the_exit_code() {
+    let said = |reason: &str| {
+        Some(Said {
+            reason: reason.into(),
+            message: "m".into(),
+        })
+    };
+    for (word, expected) in [
+        ("EvictionByEvictionAPI", Reason::Evicted),
+        ("PreemptionByScheduler", Reason::Evicted),
+        ("TerminationByKubelet", Reason::Evicted),
+        ("DeletionByTaintManager", Reason::NodeLost),
+        ("DeletionByPodGC", Reason::NodeLost),
+    ] {
+        let pod = PodFacts {
+            disruption: said(word),
+            ..ended(137, "Error", "")
+        };
+        assert_eq!(reason(&pod, NOTHING), Some(expected), "{word}");
+    }
+    for (word, expected) in [
+        ("Evicted", Reason::Evicted),
+        ("DeadlineExceeded", Reason::TimedOut),
+    ] {
+        let pod = PodFacts {
+            reason: Some(word.into()),
+            ..dead(ended(137, "Error", ""))
+        };
+        assert_eq!(reason(&pod, NOTHING), Some(expected), "{word}");
+    }
+}
+
+#[test]
+fn every_exit_code_has_a_reason_of_its_own() {
+    for (code, word, expected) in [
+        (74, "Error", Reason::RunnerError),
+        (75, "Error", Reason::RunnerError),
+        (76, "Error", Reason::AgentCrashed),
+        (78, "Error", Reason::RunnerError),
+        (137, "OOMKilled", Reason::OomKilled),
+        (137, "Error", Reason::AgentCrashed),
+        (128, "StartError", Reason::InvalidPod),
+        (127, "ContainerCannotRun", Reason::InvalidPod),
+        (3, "Error", Reason::AgentCrashed),
+    ] {
+        assert_eq!(
+            reason(&dead(ended(code, word, "")), NOTHING),
+            Some(expected),
+            "{code} {word}"
+        );
+    }
+}
+
+#[test]
+fn a_child_killed_for_memory_spoils_only_a_run_that_it_ended() {
+    let killed = spoken(Reason::AgentCrashed, "nobody", json!({"signal": 9}));
+    assert_eq!(
+        reason(&ended(1, "OOMKilled", &killed), NOTHING),
+        Some(Reason::OomKilled)
+    );
+    assert_eq!(
+        reason(&ended(0, "OOMKilled", &finished()), NOTHING),
+        Some(Reason::Completed)
+    );
+    assert_eq!(
+        reason(&ended(1, "Error", &killed), NOTHING),
+        Some(Reason::AgentCrashed)
+    );
+}
+
+#[test]
+fn a_pod_that_died_without_its_agent_is_what_was_asked_for_or_who_killed_it() {
+    let pod = PodFacts::from(&pod(json!({"phase": "Failed"})));
+    assert_eq!(reason(&pod, CANCEL), Some(Reason::Cancelled));
+    assert_eq!(
+        reason(
+            &pod,
+            Asked {
+                start_overdue: true,
+                ..NOTHING
+            }
+        ),
+        Some(Reason::StartTimedOut)
+    );
+    assert_eq!(
+        reason(
+            &PodFacts {
+                deleting: true,
+                ..pod.clone()
+            },
+            NOTHING
+        ),
+        Some(Reason::PodDeleted)
+    );
+    assert_eq!(reason(&pod, NOTHING), Some(Reason::Evicted));
+}
+
+#[test]
+fn a_pod_that_waits_is_alive_and_an_impossible_one_is_not() {
+    let waiting = |word: &str| {
+        PodFacts::from(&pod(json!({"phase": "Pending", "containerStatuses": [{
+            "name": "agent", "image": "a", "imageID": "", "ready": false, "restartCount": 0,
+            "state": {"waiting": {"reason": word}},
+        }]})))
+    };
+    assert_eq!(
+        conclude(&waiting("ErrImagePull"), CANCEL),
+        Conclusion::Alive
+    );
+    assert_eq!(
+        reason(&waiting("InvalidImageName"), NOTHING),
+        Some(Reason::InvalidPod)
+    );
+    let overdue = Asked {
+        start_overdue: true,
+        ..NOTHING
+    };
+    let dead = PodFacts {
+        terminal: true,
+        ..waiting("ImagePullBackOff")
+    };
+    assert_eq!(reason(&dead, overdue), Some(Reason::ImageUnavailable));
+}
+
+#[test]
+fn a_pod_that_vanished_is_lost_unless_its_end_was_asked_for() {
+    assert_eq!(
+        conclude_without_pod("hello-1", NOTHING).outcome.reason,
+        Reason::PodDeleted
+    );
+    assert_eq!(
+        conclude_without_pod("hello-1", CANCEL).outcome.reason,
+        Reason::Cancelled
+    );
+}

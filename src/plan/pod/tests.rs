@@ -1,1 +1,244 @@
+use k8s_openapi::api::core::v1::{Container, VolumeMount};
+use serde_json::json;
 
+use super::*;
+use crate::{
+    api::{
+        job::JobSpec,
+        run::{RunInputs, path},
+    },
+    plan::facts::SHIP_CONTAINER,
+};
+
+fn job() -> Job {
+    let mut job = Job::new(
+        "hello",
+        JobSpec {
+            agent: "reviewer".into(),
+            ..JobSpec::default()
+        },
+    );
+    job.metadata.namespace = Some("team-a".into());
+    job.metadata.uid = Some("job-uid".into());
+    job
+}
+
+fn settings() -> Settings {
+    Settings {
+        operator_image: "operator:1".into(),
+        agent_image: "agent:1".into(),
+        drain_timeout: Duration::from_secs(600),
+        ..Settings::default()
+    }
+}
+
+/// The pod of the first attempt of `hello` with an Agent of this spec, with a prompt added.
+fn built(agent: serde_json::Value) -> Pod {
+    let mut agent: AgentSpec = serde_json::from_value(agent).unwrap();
+    agent.prompt = Some("do it".into());
+    let job = job();
+    let deadlines = Deadlines::of(&job.spec, &agent).unwrap();
+    let run = RunOf {
+        job: "hello",
+        attempt: 1,
+        session_id: "s-1",
+    };
+    build(PodOf {
+        job: &job,
+        agent: &agent,
+        run,
+        deadlines,
+        settings: &settings(),
+    })
+    .unwrap()
+}
+
+fn spec(agent: serde_json::Value) -> PodSpec {
+    built(agent).spec.unwrap()
+}
+
+fn containers(spec: &PodSpec) -> [Container; 2] {
+    let ship = spec.init_containers.as_ref().unwrap();
+    assert_eq!((ship.len(), spec.containers.len()), (1, 1));
+    [ship[0].clone(), spec.containers[0].clone()]
+}
+
+fn mounts(container: &Container) -> &[VolumeMount] {
+    container.volume_mounts.as_deref().unwrap_or_default()
+}
+
+#[test]
+fn the_pods_name_follows_from_job_and_attempt_and_its_owner_is_the_job() {
+    let meta = built(json!({})).metadata;
+    assert_eq!(meta.name.as_deref(), Some("hello-1"));
+    let owner = &meta.owner_references.unwrap()[0];
+    assert_eq!(
+        (owner.uid.as_str(), owner.controller),
+        ("job-uid", Some(true))
+    );
+    assert_eq!(meta.finalizers.unwrap(), [POD_FINALIZER]);
+}
+
+#[test]
+fn the_prompt_is_in_the_annotation_and_nowhere_in_the_spec() {
+    let pod = built(json!({"systemPrompt": "unheard-of"}));
+    let inputs: RunInputs =
+        serde_json::from_str(&pod.metadata.annotations.as_ref().unwrap()[run::ANNOTATION]).unwrap();
+    assert_eq!(
+        (inputs.prompt.as_str(), inputs.session_id.as_str()),
+        ("do it", "s-1")
+    );
+    let spec = serde_json::to_string(&pod.spec).unwrap();
+    assert!(!spec.contains("do it") && !spec.contains("unheard-of"));
+}
+
+#[test]
+fn the_agent_never_sees_the_spool_and_can_not_write_where_the_runner_is() {
+    let spec = spec(json!({}));
+    let [ship, agent] = containers(&spec);
+    assert_eq!(
+        (ship.name.as_str(), agent.name.as_str()),
+        (SHIP_CONTAINER, AGENT_CONTAINER)
+    );
+    assert!(
+        mounts(&agent)
+            .iter()
+            .all(|mount| mount.mount_path != path::SPOOL)
+    );
+    let herd = mounts(&agent)
+        .iter()
+        .find(|mount| mount.mount_path == path::HERD)
+        .unwrap();
+    assert_eq!(herd.read_only, Some(true));
+    assert!(
+        mounts(&ship)
+            .iter()
+            .any(|mount| mount.mount_path == path::SPOOL)
+    );
+}
+
+#[test]
+fn nothing_in_the_pod_has_more_rights_than_pod_security_restricted_allows() {
+    let spec = spec(json!({}));
+    let security = spec.security_context.as_ref().unwrap();
+    assert_eq!(security.run_as_non_root, Some(true));
+    assert_eq!(
+        security.seccomp_profile.as_ref().unwrap().type_,
+        "RuntimeDefault"
+    );
+    for container in containers(&spec) {
+        let own = container.security_context.unwrap();
+        assert_eq!(
+            own.allow_privilege_escalation,
+            Some(false),
+            "{}",
+            container.name
+        );
+        assert_eq!(
+            own.read_only_root_filesystem,
+            Some(true),
+            "{}",
+            container.name
+        );
+        assert_eq!(
+            own.capabilities.unwrap().drop.unwrap(),
+            ["ALL"],
+            "{}",
+            container.name
+        );
+    }
+    assert_eq!(spec.automount_service_account_token, Some(false));
+}
+
+#[test]
+fn the_pods_own_deadline_and_grace_stand_behind_the_runners() {
+    let spec = spec(json!({"timeout": "10m", "startDeadline": "2m", "cancelGrace": "1.5s"}));
+    assert_eq!(spec.active_deadline_seconds, Some(120 + 600 + 61 + 1));
+    assert_eq!(spec.termination_grace_period_seconds, Some(602));
+}
+
+#[test]
+fn what_an_agent_chooses_for_its_pod_is_taken() {
+    let pod = built(json!({"pod": {
+        "image": "mine:2", "imagePullPolicy": "Always", "imagePullSecrets": [{"name": "pull"}],
+        "resources": {"limits": {"memory": "2Gi"}}, "nodeSelector": {"disk": "fast"},
+        "tolerations": [{"key": "gpu", "operator": "Exists"}], "labels": {"team": "a"},
+        "annotations": {"note": "b"}, "securityContext": {"runAsUser": 1234},
+    }}));
+    assert_eq!(pod.metadata.labels.as_ref().unwrap()["team"], "a");
+    assert_eq!(pod.metadata.annotations.as_ref().unwrap()["note"], "b");
+    let spec = pod.spec.unwrap();
+    let [ship, agent] = containers(&spec);
+    assert_eq!(
+        (ship.image.as_deref(), agent.image.as_deref()),
+        (Some("operator:1"), Some("mine:2"))
+    );
+    assert_eq!(agent.image_pull_policy.as_deref(), Some("Always"));
+    assert_eq!(agent.resources.unwrap().limits.unwrap()["memory"].0, "2Gi");
+    assert_eq!(spec.image_pull_secrets.unwrap()[0].name, "pull");
+    assert_eq!(spec.node_selector.unwrap()["disk"], "fast");
+    assert_eq!(spec.tolerations.unwrap()[0].key.as_deref(), Some("gpu"));
+    assert_eq!(spec.security_context.unwrap().run_as_user, Some(1234));
+}
+
+#[test]
+fn labels_of_ours_win_over_an_agents() {
+    let labels = built(json!({"pod": {"labels": {LABEL_JOB: "another"}}}))
+        .metadata
+        .labels
+        .unwrap();
+    assert_eq!(labels[LABEL_JOB], "hello");
+    assert_eq!(
+        (labels[LABEL_AGENT].as_str(), labels[LABEL_ATTEMPT].as_str()),
+        ("reviewer", "1")
+    );
+}
+
+#[test]
+fn credentials_reach_the_cli_by_reference_alone() {
+    for (kind, variable) in [
+        (json!("apiKey"), "ANTHROPIC_API_KEY"),
+        (json!("oauthToken"), "CLAUDE_CODE_OAUTH_TOKEN"),
+    ] {
+        let spec =
+            spec(json!({"credentials": {"secretRef": {"name": "s", "key": "k"}, "kind": kind}}));
+        let [_, agent] = containers(&spec);
+        let env = agent.env.unwrap();
+        let found = env.iter().find(|env| env.name == variable).unwrap();
+        let reference = found
+            .value_from
+            .as_ref()
+            .unwrap()
+            .secret_key_ref
+            .as_ref()
+            .unwrap();
+        assert_eq!(
+            (reference.name.as_str(), reference.key.as_str()),
+            ("s", "k")
+        );
+        assert_eq!(found.value, None);
+    }
+}
+
+#[test]
+fn a_variable_of_the_agents_replaces_ours_of_the_same_name() {
+    let spec = spec(json!({"env": [{"name": "HOME", "value": "/workspace/home"}]}));
+    let [_, agent] = containers(&spec);
+    let homes: Vec<_> = agent
+        .env
+        .unwrap()
+        .into_iter()
+        .filter(|env| env.name == "HOME")
+        .collect();
+    assert_eq!(homes.len(), 1);
+    assert_eq!(homes[0].value.as_deref(), Some("/workspace/home"));
+}
+
+#[test]
+fn every_scratch_volume_has_a_limit() {
+    for volume in spec(json!({})).volumes.unwrap() {
+        if let Some(scratch) = volume.empty_dir {
+            assert!(scratch.size_limit.is_some(), "{}", volume.name);
+        }
+    }
+}

@@ -24,8 +24,8 @@ const MAX_COMMAND: usize = 8 * 1024;
 /// All but the bytes that wait for the end of their line.
 #[derive(Debug, Default)]
 pub struct Stream {
-    pub identity: RunIdentity,
-    pub writer: Writer,
+    identity: RunIdentity,
+    writer: Writer,
     pub facts: Facts,
     pub readable: Readable,
     /// Lines of standard output so far.
@@ -41,6 +41,49 @@ enum RawData<'a> {
 }
 
 impl Stream {
+    pub fn new(identity: RunIdentity) -> Self {
+        Stream {
+            identity,
+            ..Stream::default()
+        }
+    }
+
+    pub fn start(&mut self, now: DateTime<Utc>, out: &mut Vec<u8>) {
+        let RunIdentity {
+            job,
+            agent,
+            attempt,
+            session_id,
+            model,
+        } = &self.identity;
+        let body = Body::Start {
+            message: &format!("attempt {attempt} of Job {job} starts agent {agent}"),
+            job,
+            agent,
+            attempt: *attempt,
+            session_id: session_id.as_deref(),
+            model: model.as_deref(),
+        };
+        self.writer
+            .write(now, Place::default(), body, None::<()>, out);
+    }
+
+    pub fn note(
+        &mut self,
+        subtype: &str,
+        data: impl Serialize,
+        now: DateTime<Utc>,
+        out: &mut Vec<u8>,
+    ) {
+        self.writer.write(
+            now,
+            Place::default(),
+            Body::System { subtype },
+            Some(data),
+            out,
+        );
+    }
+
     pub fn stdout(&mut self, piece: Piece, now: DateTime<Utc>, out: &mut Vec<u8>) {
         match piece {
             Piece::Line(bytes) => {
@@ -137,28 +180,7 @@ impl Stream {
                 ..place
             };
             self.readable.show(line, block);
-            let body = match *block {
-                Block::Text(message) if line.is_api_error() => Body::Error {
-                    message,
-                    code: Some(of_result(&api_error(line, message))),
-                    detail: line.error_kind.as_deref(),
-                },
-                Block::Text(content) => Body::Output {
-                    message_id: message_id.take(),
-                    content,
-                },
-                Block::ToolUse { name, id, input } => tool_use(name, id, input),
-                Block::ToolResult {
-                    id,
-                    content,
-                    is_error,
-                } => Body::ToolResult {
-                    tool: self.facts.open_tool(id),
-                    tool_use_id: id,
-                    is_error,
-                    content,
-                },
-            };
+            let body = body(&self.facts, line, block, message_id.take());
             self.writer.write(now, place, body, rest.take(), out);
         }
     }
@@ -193,14 +215,9 @@ impl Stream {
             text: facts.text,
             stderr: Some(facts.stderr).filter(|stderr| !stderr.is_empty()),
         };
-        let data = RawValue::from_string(verdict.to_message()).ok();
-        self.writer.write(
-            ended.ended_at,
-            Place::default(),
-            Body::System { subtype: "verdict" },
-            data,
-            out,
-        );
+        // The event says what the termination message says, to the byte.
+        let message = RawValue::from_string(verdict.to_message());
+        self.note("verdict", message.unwrap_or_default(), ended.ended_at, out);
         verdict
     }
 
@@ -215,6 +232,37 @@ impl Stream {
             self.writer
                 .write(now, Place::default(), body, None::<()>, out);
         }
+    }
+}
+
+/// What a block's event is about. A message's id goes to the first of its events.
+fn body<'a>(
+    facts: &'a Facts,
+    line: &'a CliLine,
+    block: &Block<'a>,
+    message_id: Option<&'a RawValue>,
+) -> Body<'a> {
+    match *block {
+        Block::Text(message) if line.is_api_error() => Body::Error {
+            message,
+            code: Some(of_result(&api_error(line, message))),
+            detail: line.error_kind.as_deref(),
+        },
+        Block::Text(content) => Body::Output {
+            message_id,
+            content,
+        },
+        Block::ToolUse { name, id, input } => tool_use(name, id, input),
+        Block::ToolResult {
+            id,
+            content,
+            is_error,
+        } => Body::ToolResult {
+            tool: facts.open_tool(id),
+            tool_use_id: id,
+            is_error,
+            content,
+        },
     }
 }
 
