@@ -4,11 +4,12 @@
 //! `controller` on the cluster, `runner` inside an agent's pod. `src/bin/` parses arguments and
 //! nothing else.
 //!
+//! Where to begin: `plan::lifecycle` for what happens to a Job, `plan::evidence` for why it ended so,
+//! `runner::exec` for what happens in the pod. ARCHITECTURE.md tells how they speak to each other.
+//!
 //! What is absent, on purpose: nothing in `api` or `plan` does I/O, asks a clock or draws a random
 //! number; nothing in `runner` knows Kubernetes (it is built without the feature `operator`); nobody
 //! reads a Secret.
-
-#![warn(clippy::expect_used, clippy::unwrap_used)]
 
 pub mod api;
 #[cfg(feature = "operator")]

@@ -38,22 +38,20 @@ cargo_program() {
 # The pinned CLI: its version and checksum are one committed file.
 claude_archive() { awk '{print $2}' "$here/agent/claude.sha512"; }
 claude_package() { claude_archive | sed -E 's/^anthropic-ai-(.*)-([0-9.]+)\.tgz$/@anthropic-ai\/\1@\2/'; }
+claude_program() { echo "$cache/claude/claude-$(claude_package | sed 's/.*@//')"; }
 
 fetch_claude() {
-  local folder=$cache/claude
-  [ ! -x "$folder/$(claude_archive).unpacked/package/claude" ] || return 0
-  step "$cache/log/claude.log" "fetching $(claude_package) (175 MB)" unpack_claude "$folder"
+  [ -x "$(claude_program)" ] || step "$cache/log/claude.log" "fetching $(claude_package) (175 MB)" unpack_claude
 }
 
 unpack_claude() {
-  local folder=$1 unpacked
-  unpacked=$folder/$(claude_archive).unpacked
-  mkdir -p "$folder"
-  cd "$folder"
+  local program
+  program=$(claude_program)
+  mkdir -p "$cache/claude"
+  cd "$cache/claude"
   sha512sum --check --status "$here/agent/claude.sha512" || npm pack "$(claude_package)"
   sha512sum --check "$here/agent/claude.sha512"
-  rm -rf "$unpacked" "$unpacked.part"
-  mkdir "$unpacked.part"
-  tar --extract --no-same-owner --file "$(claude_archive)" --directory "$unpacked.part"
-  mv "$unpacked.part" "$unpacked"
+  tar --extract --to-stdout --file "$(claude_archive)" package/claude >"$program.part"
+  chmod 755 "$program.part"
+  mv "$program.part" "$program"
 }

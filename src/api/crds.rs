@@ -53,6 +53,7 @@ fn tidy_schema(schema: &mut Value) {
             unwrap_description(fields);
             forbid_null(fields);
             drop_unsigned_format(fields);
+            bound_quantity(fields);
             fields.values_mut().for_each(tidy_schema);
         }
         Value::Array(items) => items.iter_mut().for_each(tidy_schema),
@@ -78,6 +79,16 @@ fn forbid_null(fields: &mut Map<String, Value>) {
     }
     if let Some(Value::Array(choices)) = fields.get_mut("enum") {
         choices.retain(|choice| !choice.is_null());
+    }
+}
+
+/// A quantity that is none is refused with the Agent, not with the first pod.
+fn bound_quantity(fields: &mut Map<String, Value>) {
+    const QUANTITY: &str =
+        r"^([0-9]+(\.[0-9]*)?|\.[0-9]+)([KMGTPE]i|[numkMGTPE]|[eE][+-]?[0-9]+)?$";
+    if fields.get("x-kubernetes-int-or-string") == Some(&Value::Bool(true)) {
+        fields.insert("pattern".to_owned(), Value::from(QUANTITY));
+        fields.insert("maxLength".to_owned(), Value::from(32));
     }
 }
 

@@ -23,7 +23,7 @@ const SIGKILL: i32 = 9;
 
 /// What people and deadlines want of a Job whose pod lives or lived.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Asked {
+pub struct Asked<'a> {
     /// `spec.cancel` is true.
     pub cancel: bool,
     /// The Job is being deleted.
@@ -32,6 +32,8 @@ pub struct Asked {
     pub stopping: bool,
     /// The start deadline has passed and the agent never ran.
     pub start_overdue: bool,
+    /// What the Job has been waiting for, as its status says: a pod that is being deleted forgets it.
+    pub waited_for: Option<(Reason, &'a str)>,
 }
 
 /// What is known of a pod's end.
@@ -57,11 +59,11 @@ pub struct End {
 }
 
 /// Concludes from a pod.
-pub fn conclude(pod: &PodFacts, asked: Asked) -> Conclusion {
+pub fn conclude(pod: &PodFacts, asked: Asked<'_>) -> Conclusion {
     match &pod.agent {
         AgentState::Ended(end) => of_ended_agent(pod, end, asked),
         AgentState::NotStarted | AgentState::Running { .. } if pod.is_dead() => over(
-            asked_for(asked, pod).unwrap_or_else(|| killed(pod)),
+            asked_for(asked, &pod.name).unwrap_or_else(|| killed(pod)),
             pod,
             None,
             None,
@@ -79,14 +81,14 @@ pub fn conclude(pod: &PodFacts, asked: Asked) -> Conclusion {
 }
 
 /// Concludes from a pod that is gone although its end was never seen.
-pub fn conclude_without_pod(pod: &str, asked: Asked) -> End {
+pub fn conclude_without_pod(pod: &str, asked: Asked<'_>) -> End {
     let lost = || Outcome {
         reason: Reason::PodDeleted,
         message: format!(
             "pod {pod} is gone and its end was never seen: somebody removed it together with its finalizer"
         ),
     };
-    let outcome = asked_for(asked, &absent(pod)).unwrap_or_else(lost);
+    let outcome = asked_for(asked, pod).unwrap_or_else(lost);
     End {
         outcome,
         verdict: None,
@@ -96,28 +98,10 @@ pub fn conclude_without_pod(pod: &str, asked: Asked) -> End {
     }
 }
 
-fn absent(pod: &str) -> PodFacts {
-    PodFacts {
-        name: pod.to_owned(),
-        uid: String::new(),
-        owner: None,
-        node: None,
-        held: false,
-        deleting: false,
-        terminal: false,
-        reason: None,
-        message: None,
-        disruption: None,
-        unschedulable: None,
-        agent: AgentState::NotStarted,
-        waiting: Vec::new(),
-    }
-}
-
-fn of_ended_agent(pod: &PodFacts, end: &Ended, asked: Asked) -> Conclusion {
+fn of_ended_agent(pod: &PodFacts, end: &Ended, asked: Asked<'_>) -> Conclusion {
     let verdict = verdict(end);
     if asked.stopping {
-        let outcome = asked_for(asked, pod).unwrap_or_else(cancelled);
+        let outcome = asked_for(asked, &pod.name).unwrap_or_else(cancelled);
         return over(outcome, pod, Some(end), verdict);
     }
     if let Some(spoken) = &verdict
@@ -128,7 +112,7 @@ fn of_ended_agent(pod: &PodFacts, end: &Ended, asked: Asked) -> Conclusion {
     }
     // The runner was stopped from outside, or could not speak. Who did it is known at the latest when
     // the kubelet has reported the whole pod.
-    if let Some(outcome) = asked_for(asked, pod).or_else(|| said_by_kubernetes(pod)) {
+    if let Some(outcome) = asked_for(asked, &pod.name).or_else(|| said_by_kubernetes(pod)) {
         return over(outcome, pod, Some(end), verdict);
     }
     if !pod.is_dead() {
@@ -197,7 +181,7 @@ fn corrected(verdict: &Verdict, end: &Ended) -> Outcome {
     }
 }
 
-fn asked_for(asked: Asked, pod: &PodFacts) -> Option<Outcome> {
+fn asked_for(asked: Asked<'_>, pod: &str) -> Option<Outcome> {
     if asked.cancel {
         return Some(cancelled());
     }
@@ -207,7 +191,9 @@ fn asked_for(asked: Asked, pod: &PodFacts) -> Option<Outcome> {
             message: "the Job was deleted before it had ended".into(),
         });
     }
-    asked.start_overdue.then(|| start_overdue(pod))
+    asked
+        .start_overdue
+        .then(|| start_overdue(pod, asked.waited_for))
 }
 
 pub(super) fn cancelled() -> Outcome {
@@ -217,32 +203,21 @@ pub(super) fn cancelled() -> Outcome {
     }
 }
 
-fn start_overdue(pod: &PodFacts) -> Outcome {
-    match trouble::of(pod) {
-        Some(Trouble {
-            reason: Reason::ImagePull,
-            message,
-            hopeless: _,
-        }) => Outcome {
-            reason: Reason::ImageUnavailable,
-            message,
-        },
-        Some(Trouble {
-            reason: _,
-            message,
-            hopeless: _,
-        }) => Outcome {
-            reason: Reason::StartTimedOut,
-            message: format!("the agent had not started by its startDeadline: {message}"),
-        },
-        None => Outcome {
-            reason: Reason::StartTimedOut,
-            message: format!(
-                "the agent had not started by its startDeadline; see the events of pod {} (kubectl describe pod {})",
-                pod.name, pod.name
+fn start_overdue(pod: &str, waited_for: Option<(Reason, &str)>) -> Outcome {
+    let (reason, message) = match waited_for {
+        Some((Reason::ImagePull, why)) => (Reason::ImageUnavailable, why.to_owned()),
+        Some((_, why)) => (
+            Reason::StartTimedOut,
+            format!("the agent had not started by its startDeadline: {why}"),
+        ),
+        None => (
+            Reason::StartTimedOut,
+            format!(
+                "the agent had not started by its startDeadline, and nothing said why; see kubectl get events --field-selector involvedObject.name={pod}"
             ),
-        },
-    }
+        ),
+    };
+    Outcome { reason, message }
 }
 
 /// What Kubernetes itself says it did to the pod.

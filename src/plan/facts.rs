@@ -3,10 +3,10 @@
 use chrono::{DateTime, Utc};
 use k8s_openapi::{
     api::core::v1::{ContainerState, ContainerStatus, Pod, PodStatus},
-    apimachinery::pkg::apis::meta::v1::Time,
+    apimachinery::pkg::apis::meta::v1::{OwnerReference, Time},
 };
 
-use crate::api::job::POD_FINALIZER;
+use crate::api::{GROUP, job::POD_FINALIZER};
 
 /// The name of the container that runs the agent.
 pub const AGENT_CONTAINER: &str = "agent";
@@ -18,7 +18,7 @@ pub const SHIP_CONTAINER: &str = "ship";
 pub struct PodFacts {
     pub name: String,
     pub uid: String,
-    /// UID of the controller in its owner references.
+    /// UID of the Job that controls it; none when it is not a Job's.
     pub owner: Option<String>,
     pub node: Option<String>,
     /// Our finalizer still holds the object.
@@ -94,7 +94,7 @@ impl From<&Pod> for PodFacts {
                 .owner_references
                 .iter()
                 .flatten()
-                .find(|owner| owner.controller == Some(true))
+                .find(|owner| owner.controller == Some(true) && is_job(owner))
                 .map(|owner| owner.uid.clone()),
             node: pod.spec.as_ref().and_then(|spec| spec.node_name.clone()),
             held: meta
@@ -114,6 +114,11 @@ impl From<&Pod> for PodFacts {
             waiting: waiting(status),
         }
     }
+}
+
+fn is_job(owner: &OwnerReference) -> bool {
+    let group = owner.api_version.split('/').next();
+    owner.kind == "Job" && group == Some(GROUP)
 }
 
 fn condition(status: &PodStatus, type_: &str, value: &str) -> Option<Said> {

@@ -9,11 +9,14 @@
 //! The attempt stands in the status before its pod is created, and the outcome before the pod's
 //! finalizer goes.
 
+mod whose;
+
 use std::time::Duration;
 
 use chrono::{DateTime, TimeDelta, Utc};
 use k8s_openapi::api::core::v1::Pod;
 
+use self::whose::PodIs;
 use super::{
     evidence::{self, Asked, Conclusion, End},
     facts::{AgentState, PodFacts},
@@ -185,7 +188,7 @@ fn with_attempt(
     let asked = asked(job, status, deadline, means.now);
     let unwanted = asked.cancel || asked.deletion || asked.start_overdue;
     match &seen.pod {
-        PodLookup::Seen(pod) => match pod_of(job, attempt, pod) {
+        PodLookup::Seen(pod) => match whose::pod_of(job, attempt, pod) {
             PodIs::Ours => {
                 // An agent that started at the last moment is let run.
                 let overdue = asked.start_overdue && pod.agent == AgentState::NotStarted;
@@ -196,7 +199,9 @@ fn with_attempt(
                 with_pod(job, status, pod, asked, deadline, means)
             }
             PodIs::Another => lost(job, attempt, asked, means),
-            PodIs::Foreign => end_without_pod(job, foreign(pod), means),
+            PodIs::AnEarlierJobs if unwanted => lost(job, attempt, asked, means),
+            PodIs::AnEarlierJobs => whose::make_room(job, status, pod, deadline, means),
+            PodIs::Foreign => end_without_pod(job, whose::foreign(pod), means),
         },
         PodLookup::NotSeen if attempt.uid.is_some() || unwanted => Action::LookUpPod,
         PodLookup::Gone if attempt.uid.is_some() || unwanted => lost(job, attempt, asked, means),
@@ -209,7 +214,7 @@ fn with_pod(
     job: &Job,
     status: &JobStatus,
     pod: &PodFacts,
-    asked: Asked,
+    asked: Asked<'_>,
     deadline: DateTime<Utc>,
     means: Means<'_>,
 ) -> Action {
@@ -225,7 +230,13 @@ fn with_pod(
 }
 
 /// That a running agent was asked to stop stands in the status first: from then on no verdict counts.
-fn stop(job: &Job, status: &JobStatus, pod: &PodFacts, asked: Asked, means: Means<'_>) -> Action {
+fn stop(
+    job: &Job,
+    status: &JobStatus,
+    pod: &PodFacts,
+    asked: Asked<'_>,
+    means: Means<'_>,
+) -> Action {
     if status.phase == Some(Phase::Running) && !asked.stopping {
         let why = if asked.cancel {
             "spec.cancel was set"
@@ -303,7 +314,7 @@ fn after_refusal(
     job: &Job,
     attempt: &Attempt,
     refused: &Refusal,
-    asked: Asked,
+    asked: Asked<'_>,
     means: Means<'_>,
 ) -> Action {
     if asked.cancel || asked.deletion || asked.start_overdue {
@@ -329,7 +340,11 @@ fn after_the_end(seen: &Observed<'_>, status: &JobStatus, means: Means<'_>) -> A
         return Action::WriteStatus(Box::new(status::current(job)));
     }
     let pod = match (status.attempt(), &seen.pod) {
-        (Some(attempt), PodLookup::Seen(pod)) if pod_of(job, attempt, pod) == PodIs::Ours => pod,
+        (Some(attempt), PodLookup::Seen(pod))
+            if whose::pod_of(job, attempt, pod) == PodIs::Ours =>
+        {
+            pod
+        }
         // The cache may not have a pod yet that was made just before; its finalizer would hold it for ever.
         (Some(_), PodLookup::NotSeen) if is_deleted(job) && is_held(job) => {
             return Action::LookUpPod;
@@ -362,36 +377,7 @@ fn release_job(job: &Job) -> Action {
     }
 }
 
-/// Whose pod an attempt's name leads to.
-#[derive(PartialEq, Eq)]
-enum PodIs {
-    Ours,
-    /// One of this Job's, but not the one that this attempt had.
-    Another,
-    Foreign,
-}
-
-fn pod_of(job: &Job, attempt: &Attempt, pod: &PodFacts) -> PodIs {
-    if pod.owner.is_none() || pod.owner != job.metadata.uid {
-        return PodIs::Foreign;
-    }
-    match &attempt.uid {
-        Some(uid) if *uid != pod.uid => PodIs::Another,
-        Some(_) | None => PodIs::Ours,
-    }
-}
-
-fn foreign(pod: &PodFacts) -> Outcome {
-    Outcome {
-        reason: Reason::InvalidPod,
-        message: format!(
-            "a pod {} that is not this Job's exists already: create the Job under another name",
-            pod.name
-        ),
-    }
-}
-
-fn lost(job: &Job, attempt: &Attempt, asked: Asked, means: Means<'_>) -> Action {
+fn lost(job: &Job, attempt: &Attempt, asked: Asked<'_>, means: Means<'_>) -> Action {
     let end: End = evidence::conclude_without_pod(&attempt.pod, asked);
     Action::WriteStatus(Box::new(status::ended(job, None, &end, means.now)))
 }
@@ -427,12 +413,21 @@ fn up_to_date(job: &Job, status: &JobStatus, wait: Option<Duration>) -> Action {
     write_if_new(status, status::current(job), wait)
 }
 
-fn asked(job: &Job, status: &JobStatus, deadline: DateTime<Utc>, now: DateTime<Utc>) -> Asked {
+fn asked<'a>(
+    job: &Job,
+    status: &'a JobStatus,
+    deadline: DateTime<Utc>,
+    now: DateTime<Utc>,
+) -> Asked<'a> {
     Asked {
         cancel: job.spec.cancel == Some(true),
         deletion: is_deleted(job),
         stopping: status.reason == Some(Reason::Cancelling),
         start_overdue: status.started_at.is_none() && now >= deadline,
+        waited_for: status
+            .reason
+            .filter(|reason| *reason != Reason::Starting)
+            .zip(status.message.as_deref()),
     }
 }
 

@@ -1,7 +1,7 @@
 //! How a Job's next status is made from its last one. Every status that the controller writes comes from
 //! here, whole: a field that is left out of a server-side apply is removed.
 
-use chrono::{DateTime, Utc};
+use chrono::{DateTime, SubsecRound, Utc};
 
 use super::{evidence::End, facts::PodFacts, outcome::Outcome};
 use crate::api::{
@@ -101,8 +101,8 @@ pub fn ended(job: &Job, pod: Option<&PodFacts>, end: &End, now: DateTime<Utc>) -
     if let Some(pod) = pod {
         see(&mut status, pod);
     }
-    status.started_at = status.started_at.or(end.started);
-    let completed = end.ended.unwrap_or(now);
+    status.started_at = status.started_at.or(end.started.map(in_milliseconds));
+    let completed = in_milliseconds(end.ended.unwrap_or(now));
     // Two clocks may have spoken: the kubelet's, in whole seconds, and the runner's.
     let completed = status
         .started_at
@@ -115,8 +115,9 @@ pub fn ended(job: &Job, pod: Option<&PodFacts>, end: &End, now: DateTime<Utc>) -
         .verdict
         .as_ref()
         .and_then(|verdict| verdict.text.clone());
+    let started = status.started_at;
     if let Some(attempt) = last(&mut status) {
-        attempt.started = attempt.started.or(end.started);
+        attempt.started = attempt.started.or(started);
         attempt.ended = Some(completed);
         attempt.why = end.why.clone();
     }
@@ -150,6 +151,11 @@ fn last(status: &mut JobStatus) -> Option<&mut Attempt> {
         .attempts
         .iter_mut()
         .max_by_key(|attempt| attempt.number)
+}
+
+/// Finer times would only make the status longer.
+fn in_milliseconds(time: DateTime<Utc>) -> DateTime<Utc> {
+    time.trunc_subsecs(3)
 }
 
 /// `2h3m`, `4m5s`, `6s`: as kubectl writes an age.

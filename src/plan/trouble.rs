@@ -48,7 +48,7 @@ fn of_container(waiting: &Waiting) -> Option<Trouble> {
         | "ImageInspectError" => Some(Trouble::passing(
             Reason::ImagePull,
             format!(
-                "image {image} of container {container} can't be pulled: {}; put the image's name or the pull secret right, or push the image",
+                "image {image} of container {container} can't be pulled: {}; push it or create the pull secret before the startDeadline; if the name is wrong, put spec.pod.image of the Agent right and create another Job",
                 pull_error(&said.message)
             ),
         )),
@@ -62,7 +62,7 @@ fn of_container(waiting: &Waiting) -> Option<Trouble> {
         "CreateContainerConfigError" => Some(Trouble::passing(
             Reason::ConfigMissing,
             format!(
-                "container {container} waits for something that is not there: {}; create it, the Job then starts by itself",
+                "container {container} waits for something that is not there: {}; create it before the startDeadline, the Job then starts by itself",
                 said.message
             ),
         )),

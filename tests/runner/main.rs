@@ -9,6 +9,8 @@
     reason = "a test's failure is a panic"
 )]
 
+#[cfg(feature = "e2e")]
+mod claude;
 mod ending;
 mod flood;
 mod handing_over;

@@ -2,6 +2,7 @@
 //! them. `exec` is PID 1 of a PID namespace of its own unless a test says otherwise, and the agent is a
 //! shell script that misbehaves in some way.
 
+use std::ffi::OsString;
 use std::fs;
 use std::io::Read;
 use std::os::unix::fs::PermissionsExt;
@@ -50,6 +51,7 @@ pub enum Start {
 pub struct Pod {
     folder: TempDir,
     inputs: Value,
+    environment: Vec<(&'static str, OsString)>,
     ship: Option<Child>,
 }
 
@@ -72,6 +74,7 @@ impl Pod {
         let pod = Pod {
             folder,
             inputs,
+            environment: Vec::new(),
             ship: None,
         };
         for name in ["herd", "spool", "work"] {
@@ -97,6 +100,13 @@ impl Pod {
     /// Changes an input of the run, for example its timeout in seconds.
     pub fn with(mut self, field: &str, value: impl Into<Value>) -> Pod {
         self.inputs[field] = value.into();
+        self
+    }
+
+    /// Gives the agent an environment variable.
+    #[cfg(feature = "e2e")]
+    pub fn env(mut self, name: &'static str, value: impl Into<OsString>) -> Pod {
+        self.environment.push((name, value.into()));
         self
     }
 
@@ -204,6 +214,7 @@ impl Pod {
             .arg("--program")
             .arg(program);
         command.env("POD", self.folder.path());
+        command.envs(self.environment.iter().map(|(name, value)| (name, value)));
         command
             .stdin(Stdio::null())
             .stdout(Stdio::piped())

@@ -30,7 +30,7 @@ fn dead(mut pod: PodFacts) -> PodFacts {
     pod
 }
 
-fn reason(pod: &PodFacts, asked: Asked) -> Option<Reason> {
+fn reason(pod: &PodFacts, asked: Asked<'_>) -> Option<Reason> {
     match conclude(pod, asked) {
         Conclusion::Over(end) => Some(end.outcome.reason),
         Conclusion::Alive | Conclusion::Unclear => None,
@@ -45,13 +45,14 @@ fn stopped() -> String {
     spoken(Reason::AgentCrashed, "signal", json!({"code": 143}))
 }
 
-const NOTHING: Asked = Asked {
+const NOTHING: Asked<'_> = Asked {
+    waited_for: None,
     cancel: false,
     deletion: false,
     stopping: false,
     start_overdue: false,
 };
-const CANCEL: Asked = Asked {
+const CANCEL: Asked<'_> = Asked {
     cancel: true,
     ..NOTHING
 };
@@ -262,15 +263,6 @@ fn a_pod_that_waits_is_alive_and_an_impossible_one_is_not() {
         reason(&waiting("InvalidImageName"), NOTHING),
         Some(Reason::InvalidPod)
     );
-    let overdue = Asked {
-        start_overdue: true,
-        ..NOTHING
-    };
-    let dead = PodFacts {
-        terminal: true,
-        ..waiting("ImagePullBackOff")
-    };
-    assert_eq!(reason(&dead, overdue), Some(Reason::ImageUnavailable));
 }
 
 #[test]
@@ -283,4 +275,30 @@ fn a_pod_that_vanished_is_lost_unless_its_end_was_asked_for() {
         conclude_without_pod("hello-1", CANCEL).outcome.reason,
         Reason::Cancelled
     );
+}
+
+#[test]
+fn a_start_that_took_too_long_says_what_it_waited_for() {
+    let overdue = |waited_for| Asked {
+        start_overdue: true,
+        waited_for,
+        ..NOTHING
+    };
+    for (waited_for, expected) in [
+        (None, Reason::StartTimedOut),
+        (Some((Reason::Scheduling, "no room")), Reason::StartTimedOut),
+        (
+            Some((Reason::ConfigMissing, "no secret")),
+            Reason::StartTimedOut,
+        ),
+        (
+            Some((Reason::ImagePull, "no image")),
+            Reason::ImageUnavailable,
+        ),
+    ] {
+        let end = conclude_without_pod("hello-1", overdue(waited_for));
+        assert_eq!(end.outcome.reason, expected);
+        let why = waited_for.map_or("hello-1", |(_, why)| why);
+        assert!(end.outcome.message.contains(why), "{}", end.outcome.message);
+    }
 }

@@ -40,8 +40,9 @@ fn reason_of(facts: &RunFacts) -> Reason {
         // Only the API server's objects tell who wanted the signal; what the CLI made of it counts here.
         StoppedBy::Signal | StoppedBy::Nobody => {}
     }
+    // The CLI never ran: the image or its settings can't be what an agent needs.
     let Some(exit) = facts.exit else {
-        return Reason::RunnerError;
+        return Reason::InvalidPod;
     };
     if exit.signal().is_some() {
         return Reason::AgentCrashed;

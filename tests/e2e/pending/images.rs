@@ -106,7 +106,7 @@ async fn a_text_that_is_no_image_name_ends_the_job_with_the_field() {
 }
 
 #[tokio::test]
-async fn a_job_that_can_not_start_in_time_ends_and_names_what_it_waited_for() {
+async fn an_image_that_does_not_come_in_time_ends_the_job_and_is_named() {
     let team = Team::shared().await;
     let image = "localhost/no-such-image:2";
     let agent = team
@@ -117,7 +117,7 @@ async fn a_job_that_can_not_start_in_time_ends_and_names_what_it_waited_for() {
         .await;
     let job = team.job(&agent).await;
     let done = team.finished(&job).await;
-    assert_ended(&done, ExitReason::Timeout, Reason::StartTimedOut);
+    assert_ended(&done, ExitReason::Error, Reason::ImageUnavailable);
     let message = status(&done).message.unwrap();
     assert!(message.contains(image), "{message}");
 }

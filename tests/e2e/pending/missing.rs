@@ -6,8 +6,9 @@ use herdctl::api::reason::{ExitReason, Reason};
 use k8s_openapi::api::core::v1::{Pod, Secret};
 use kube::{
     Api,
-    api::{ObjectMeta, PostParams},
+    api::{ObjectMeta, Patch, PatchParams, PostParams},
 };
+use serde_json::json;
 
 use crate::team::{SECRET_KEY, Team, assert_ended, namespace, only_attempt, status, unique};
 
@@ -79,6 +80,40 @@ async fn a_job_waits_for_its_secret_and_starts_by_itself_in_the_same_pod() {
             .all(|container| container.restart_count == 0),
         "{ended:#?}"
     );
+}
+
+#[tokio::test]
+async fn a_job_without_any_prompt_waits_until_its_agent_has_one() {
+    let team = Team::shared().await;
+    let agent = team.agent("text").await;
+    let job = team.job_with(&agent, |spec| spec.prompt = None).await;
+    let waiting = team.pending(&job, Reason::ConfigMissing).await;
+    let message = status(&waiting).message.unwrap();
+    assert!(message.contains("spec.prompt"), "{message}");
+    let patch = Patch::Merge(json!({"spec": {"prompt": "SAY: by the agent"}}));
+    team.agents()
+        .patch(&agent, &PatchParams::default(), &patch)
+        .await
+        .unwrap();
+    let done = team.finished(&job).await;
+    assert_ended(&done, ExitReason::Success, Reason::Completed);
+    assert_eq!(status(&done).result.unwrap().text, "by the agent");
+}
+
+#[tokio::test]
+async fn a_job_whose_secret_does_not_come_in_time_ends_and_names_it() {
+    let team = Team::shared().await;
+    let secret = unique("absent");
+    let agent = team
+        .agent_with("text", |spec| {
+            spec.credentials.as_mut().unwrap().secret_ref.name = secret.clone();
+            spec.start_deadline = Some("8s".into());
+        })
+        .await;
+    let done = team.finished(&team.job(&agent).await).await;
+    assert_ended(&done, ExitReason::Timeout, Reason::StartTimedOut);
+    let message = status(&done).message.unwrap();
+    assert!(message.contains(&secret), "{message}");
 }
 
 fn waits_for_config(pod: &Pod) -> bool {

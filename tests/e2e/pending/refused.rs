@@ -59,25 +59,11 @@ async fn prompts_that_are_too_large_together_end_the_job_before_any_pod() {
         .await;
     let job = team.job_with(&agent, |spec| spec.prompt = large).await;
     let done = team.finished(&job).await;
-    assert_ended(&done, ExitReason::Error, Reason::PromptTooLong);
+    assert_ended(&done, ExitReason::Error, Reason::InvalidPod);
     let message = status(&done).message.unwrap();
-    assert!(message.to_lowercase().contains("prompt"), "{message}");
-    assert!(status(&done).attempts.is_empty());
-}
-
-#[tokio::test]
-async fn a_job_without_any_prompt_ends_with_the_fields_that_could_hold_it() {
-    let team = Team::shared().await;
-    let job = team
-        .job_with(&team.agent("text").await, |spec| spec.prompt = None)
-        .await;
-    let done = team.finished(&job).await;
-    assert_eq!(
-        status(&done).exit_reason,
-        Some(ExitReason::Error),
-        "{:#?}",
-        status(&done)
+    assert!(
+        message.contains("spec.prompt") && message.contains("spec.systemPrompt"),
+        "{message}"
     );
-    let message = status(&done).message.unwrap();
-    assert!(message.contains("spec.prompt"), "{message}");
+    assert!(status(&done).attempts.is_empty());
 }

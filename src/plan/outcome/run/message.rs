@@ -16,7 +16,20 @@ pub(super) fn of(reason: Reason, facts: &RunFacts) -> String {
             crash(facts),
             "see the end of its output for more, then run a new Job",
         ),
-        Reason::RunnerError => runner_error(facts),
+        Reason::RunnerError => (
+            format!(
+                "the agent's output could not be kept, and the run was stopped{}",
+                quote(facts.stderr)
+            ),
+            "look at the node's disk and the pod's events, then run a new Job",
+        ),
+        Reason::InvalidPod => (
+            format!(
+                "the agent's CLI could not be started{}",
+                quote(facts.stderr)
+            ),
+            "make sure that the image in spec.pod.image of the Agent has a working claude in its PATH, then run a new Job",
+        ),
         Reason::Completed => return completed(facts),
         Reason::TimedOut | Reason::Stalled => words(reason, facts),
         _ => {
@@ -142,21 +155,6 @@ fn ending(facts: &RunFacts) -> String {
         }
         (Some(ProcessExit::Code(code)), None) => format!("ended with code {code}"),
         (Some(ProcessExit::Signal(_)) | None, None) => "ended".into(),
-    }
-}
-
-fn runner_error(facts: &RunFacts) -> (String, &'static str) {
-    let why = quote(facts.stderr);
-    if facts.stopped_by == StoppedBy::SpoolFailure {
-        (
-            format!("the agent's output could not be kept, and the run was stopped{why}"),
-            "look at the node's disk and the pod's events, then run a new Job",
-        )
-    } else {
-        (
-            format!("the agent's CLI could not be started{why}"),
-            "make sure that the image in spec.pod.image of the Agent has a working claude in its PATH, then run a new Job",
-        )
     }
 }
 

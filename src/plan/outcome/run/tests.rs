@@ -256,7 +256,7 @@ fn the_end_of_the_process_and_who_stopped_it_outweigh_the_result() {
             SpoolFailure,
             Reason::RunnerError,
         ),
-        (None, None, Nobody, Reason::RunnerError),
+        (None, None, Nobody, Reason::InvalidPod),
         (None, None, Timeout, Reason::TimedOut),
     ];
     for (result, exit, stopped_by, reason) in table {
