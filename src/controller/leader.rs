@@ -4,7 +4,7 @@
 
 use std::{
     sync::{Arc, Mutex, PoisonError},
-    time::Duration,
+    time::{Duration, Instant},
 };
 
 use futures::StreamExt;
@@ -14,7 +14,7 @@ use kube::{
     runtime::{WatchStreamExt, watcher},
 };
 use kube_lease_manager::{LeaseManagerBuilder, LeaseManagerError};
-use tokio::{sync::watch, time::Instant};
+use tokio::sync::watch;
 use tracing::{info, warn};
 
 /// How long a lease lasts without a renewal: as long as a crashed leader is waited for.
@@ -156,15 +156,19 @@ async fn watch_lease(
 mod tests {
     use super::*;
 
-    #[tokio::test(start_paused = true)]
-    async fn creating_stops_before_writing_does_and_both_before_the_lease_ends() {
+    /// A leader whose lease was renewed so long ago.
+    fn renewed(ago: Duration) -> Leader {
         let leader = Leader::default();
-        assert!(!leader.may_write() && !leader.may_create());
-        leader.set(Some(Instant::now()));
-        assert!(leader.may_write() && leader.may_create());
-        tokio::time::advance(DURATION - CREATE_MARGIN).await;
-        assert!(leader.may_write() && !leader.may_create());
-        tokio::time::advance(CREATE_MARGIN).await;
-        assert!(!leader.may_write());
+        leader.set(Instant::now().checked_sub(ago));
+        leader
+    }
+
+    #[test]
+    fn creating_stops_before_writing_does_and_both_before_the_lease_ends() {
+        let may = |leader: Leader| (leader.may_write(), leader.may_create());
+        assert_eq!(may(Leader::default()), (false, false));
+        assert_eq!(may(renewed(Duration::ZERO)), (true, true));
+        assert_eq!(may(renewed(DURATION - CREATE_MARGIN)), (true, false));
+        assert_eq!(may(renewed(DURATION)), (false, false));
     }
 }

@@ -1,8 +1,8 @@
 //! PID 1 of the agent's container: starts the CLI, records all that it says, ends it when its time is
 //! over, and says at last how it went.
 //!
-//! [`start`] comes before the agent's first process, [`watch`] is the loop while there are any (what it
-//! does, [`life`] decides), [`LastWord`] comes after them. That order makes the verdict believable:
+//! `start` comes before the agent's first process, `watch` is the loop while there are any (what it
+//! does, `life` decides), the last word comes after them. That order makes the verdict believable:
 //! first nobody is left who could still do something, then the streams are read to their ends, then the
 //! verdict is written, then we exit.
 

@@ -10,7 +10,8 @@ use std::process::{Child, Command, Stdio};
 use rustix::process::Signal;
 use serde_json::{Value, json};
 
-use crate::pod::{Exec, Pod, Start, wait_for};
+use crate::pod::{Pod, Start, wait_for};
+use crate::process::Exec;
 
 const SESSION: &str = "5f0c1a2b-0000-4000-8000-000000000000";
 

@@ -2,13 +2,15 @@
 
 use std::fs::{self, File};
 use std::io::Read;
+use std::os::unix::fs::PermissionsExt;
 use std::path::PathBuf;
-use std::process::{Command, Stdio};
+use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
 use rustix::process::Signal;
 
-use crate::pod::{Exec, Pod, Start, Stream, wait_for};
+use crate::pod::{Pod, Start, Stream, wait_for};
+use crate::process::{Exec, child_of};
 
 /// Two processes that are nobody's children any more, in sessions of their own, deaf to TERM, with our
 /// streams open; goes on when both run.
@@ -39,29 +41,120 @@ fn what_left_words_behind_before_it_was_killed_is_heard() {
     assert_eq!(pod.lines(Stream::Stdout), ["late"]);
 }
 
-/// The termination log is a pipe here, so that the runner stands still between its verdict and its
+/// A run whose termination log is a pipe, so that the runner stands still between its verdict and its
 /// exit, and who else is there can be counted.
-#[test]
-fn nobody_is_left_when_the_verdict_is_written() {
-    let pod = Pod::new();
+fn run_that_waits_with_its_verdict(pod: &Pod, start: Start, script: &str) -> Exec {
     let log = pod.path("termination.log");
     fs::remove_file(&log).unwrap();
-    assert!(Command::new("mkfifo").arg(&log).status().unwrap().success());
-    let exec = pod.exec(Start::First, &format!("{DAEMONS} exit 3"));
+    assert!(
+        Command::new("mkfifo")
+            .arg("--mode=666")
+            .arg(&log)
+            .status()
+            .unwrap()
+            .success()
+    );
+    pod.exec(start, script)
+}
+
+fn wait_for_verdict(pod: &Pod) {
     let verdict = |event: &serde_json::Value| event["subtype"] == "verdict";
     wait_for("verdict", || {
         pod.events().last().is_some_and(verdict).then_some(())
     });
-    assert_eq!(neighbours(&exec), Vec::<PathBuf>::new());
-    assert_eq!(pod.verdict()["exit"]["code"], 3);
-    // Reading lets it go on.
+}
+
+/// Reads the termination message, which lets the runner go on.
+fn let_go(pod: &Pod) -> String {
     let mut message = String::new();
-    File::open(&log)
+    File::open(pod.path("termination.log"))
         .unwrap()
         .read_to_string(&mut message)
         .unwrap();
-    assert!(message.contains("AgentCrashed"), "{message}");
+    message
+}
+
+#[test]
+fn nobody_is_left_when_the_verdict_is_written() {
+    let pod = Pod::new();
+    let exec = run_that_waits_with_its_verdict(&pod, Start::First, &format!("{DAEMONS} exit 3"));
+    wait_for_verdict(&pod);
+    assert_eq!(neighbours(&exec), Vec::<PathBuf>::new());
+    assert_eq!(pod.verdict()["exit"]["code"], 3);
+    assert!(let_go(&pod).contains("AgentCrashed"));
     exec.end();
+}
+
+/// Somebody who came into the container from outside, as `kubectl exec` does, and with so much memory
+/// that dying takes a while.
+fn visitor(exec: &Exec, user: &str) -> Child {
+    let mut command = Command::new("nsenter");
+    command.args([
+        "--target",
+        &exec.pid().as_raw_nonzero().to_string(),
+        "--pid",
+        "--",
+    ]);
+    command.args(["setpriv", "--reuid", user, "--clear-groups"]);
+    command.args([
+        "perl",
+        "-e",
+        "my $much = 'x' x 300_000_000; $0 = 'settled'; sleep 1000",
+    ]);
+    let visitor = command.spawn().unwrap();
+    let settled =
+        |pid: &u32| fs::read(format!("/proc/{pid}/comm")).is_ok_and(|name| name == b"settled\n");
+    wait_for("visitor", || child_of(visitor.id()).filter(settled));
+    visitor
+}
+
+const UNTIL_TOLD: &str = "until [ -s go ]; do sleep 0.01; done; exit 3";
+
+#[test]
+fn a_visitor_with_the_agents_rights_is_gone_too() {
+    let pod = Pod::new();
+    let exec = run_that_waits_with_its_verdict(&pod, Start::FirstUnprivileged, UNTIL_TOLD);
+    let mut visitor = visitor(&exec, "1000");
+    fs::write(pod.path("work/go"), "go").unwrap();
+    wait_for_verdict(&pod);
+    assert_eq!(neighbours(&exec), Vec::<PathBuf>::new());
+    let_go(&pod);
+    exec.end();
+    visitor.wait().unwrap();
+}
+
+#[test]
+fn an_administrator_who_visits_holds_nothing_up() {
+    let pod = Pod::new();
+    let exec = run_that_waits_with_its_verdict(&pod, Start::FirstUnprivileged, UNTIL_TOLD);
+    let mut visitor = visitor(&exec, "0");
+    fs::write(pod.path("work/go"), "go").unwrap();
+    wait_for_verdict(&pod);
+    assert_eq!(neighbours(&exec).len(), 1);
+    let_go(&pod);
+    assert_eq!(exec.end().code, Some(1));
+    visitor.wait().unwrap();
+}
+
+/// A process that took the rights of another user, which a restricted pod does not allow.
+#[test]
+fn a_process_that_cannot_be_killed_leaves_no_verdict() {
+    let pod = Pod::new();
+    let tool = pod.path("work/tool");
+    fs::copy("/usr/bin/perl", &tool).unwrap();
+    fs::set_permissions(&tool, fs::Permissions::from_mode(0o4755)).unwrap();
+    let script =
+        "./tool -e '$< = 0; open(my $up, \">\", \"up\"); print $up $<; close $up; sleep 1000' &
+        until [ -s up ]; do sleep 0.01; done; exit 3";
+    let ended = pod.exec(Start::FirstWithSetuid, script).end();
+    assert_eq!(pod.written("up").unwrap(), "0");
+    assert_eq!(ended.code, Some(76), "{ended:?}");
+    assert!(
+        pod.termination_message().contains("did not die"),
+        "{}",
+        pod.termination_message()
+    );
+    assert!(pod.notes("verdict").is_empty());
 }
 
 /// The processes in the namespace of a runner, but for itself.

@@ -17,5 +17,6 @@ mod handing_over;
 mod hostile;
 mod leftovers;
 mod pod;
+mod process;
 mod starting;
 mod stopping;

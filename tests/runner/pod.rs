@@ -6,15 +6,15 @@ use std::ffi::OsString;
 use std::fs;
 use std::io::Read;
 use std::os::unix::fs::PermissionsExt;
-use std::os::unix::process::ExitStatusExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
-use std::thread::{self, JoinHandle};
+use std::thread;
 use std::time::{Duration, Instant};
 
-use rustix::process::{Pid, Signal, kill_process};
 use serde_json::{Value, json};
 use tempfile::TempDir;
+
+use crate::process::Exec;
 
 /// Nothing in these tests takes as long on a machine that works.
 pub const DEADLINE: Duration = Duration::from_secs(60);
@@ -44,6 +44,8 @@ pub enum Start {
     First,
     /// The same, as a user without rights.
     FirstUnprivileged,
+    /// The same, where programs may give more rights than their caller has.
+    FirstWithSetuid,
     /// As any process.
     Plain,
 }
@@ -188,13 +190,27 @@ impl Pod {
         fs::write(self.path("run.json"), self.inputs.to_string()).unwrap();
         let mut command = match start {
             Start::Plain => Command::new(self.runner()),
-            Start::First | Start::FirstUnprivileged => {
+            Start::First | Start::FirstUnprivileged | Start::FirstWithSetuid => {
                 let mut command = Command::new("unshare");
                 command.args(["--pid", "--fork", "--kill-child", "--mount-proc"]);
+                if start != Start::First {
+                    command.args([
+                        "setpriv",
+                        "--reuid",
+                        USER,
+                        "--regid",
+                        USER,
+                        "--clear-groups",
+                    ]);
+                }
                 if start == Start::FirstUnprivileged {
-                    let groups = ["--regid", USER, "--clear-groups", "--no-new-privs"];
-                    command.args(["setpriv", "--reuid", USER]).args(groups);
-                    command.args(["--bounding-set", "-all", "--inh-caps", "-all"]);
+                    command.args([
+                        "--no-new-privs",
+                        "--bounding-set",
+                        "-all",
+                        "--inh-caps",
+                        "-all",
+                    ]);
                 }
                 command.arg(self.runner());
                 command
@@ -293,89 +309,4 @@ impl Drop for Pod {
 pub enum Stream {
     Stdout,
     Stderr,
-}
-
-/// A running `exec`, inside of `unshare` when it is PID 1.
-pub struct Exec {
-    child: Child,
-    start: Start,
-    stdout: Option<JoinHandle<String>>,
-    stderr: Option<JoinHandle<String>>,
-}
-
-/// How it ended.
-#[derive(Debug)]
-pub struct Ended {
-    pub code: Option<i32>,
-    pub stdout: String,
-    pub stderr: String,
-    pub took: Duration,
-}
-
-impl Exec {
-    fn spawn(mut command: Command, start: Start) -> Exec {
-        let mut child = command.spawn().unwrap();
-        let stdout = child.stdout.take().map(read_all);
-        let stderr = child.stderr.take().map(read_all);
-        Exec {
-            child,
-            start,
-            stdout,
-            stderr,
-        }
-    }
-
-    /// The runner's pid as we see it.
-    pub fn pid(&self) -> Pid {
-        let pid = Pid::from_child(&self.child);
-        match self.start {
-            Start::Plain => pid,
-            Start::First | Start::FirstUnprivileged => wait_for("runner in its namespace", || {
-                let path = format!("/proc/{0}/task/{0}/children", pid.as_raw_nonzero());
-                let children = fs::read_to_string(path).unwrap();
-                children
-                    .split_whitespace()
-                    .next()
-                    .and_then(|pid| Pid::from_raw(pid.parse().ok()?))
-            }),
-        }
-    }
-
-    /// Sends a signal as the kubelet does: from outside of the namespace.
-    pub fn signal(&self, signal: Signal) {
-        kill_process(self.pid(), signal).unwrap();
-    }
-
-    /// Waits for its end.
-    #[track_caller]
-    pub fn end(mut self) -> Ended {
-        let started = Instant::now();
-        let status = wait_for("end of exec", || self.child.try_wait().unwrap());
-        let took = started.elapsed();
-        let read = |text: Option<JoinHandle<String>>| text.map(|text| text.join().unwrap());
-        let stdout = read(self.stdout.take()).unwrap_or_default();
-        let stderr = read(self.stderr.take()).unwrap_or_default();
-        let code = status.code().or(status.signal().map(|signal| 128 + signal));
-        Ended {
-            code,
-            stdout,
-            stderr,
-            took,
-        }
-    }
-}
-
-impl Drop for Exec {
-    fn drop(&mut self) {
-        let _ = self.child.kill();
-        let _ = self.child.wait();
-    }
-}
-
-fn read_all(mut from: impl Read + Send + 'static) -> JoinHandle<String> {
-    thread::spawn(move || {
-        let mut bytes = Vec::new();
-        from.read_to_end(&mut bytes).unwrap();
-        String::from_utf8_lossy(&bytes).into_owned()
-    })
 }

@@ -25,7 +25,7 @@ spec:
   - {{name: LEVEL, value: high}}
   - {{name: TOKEN, valueFrom: {{secretKeyRef: {{name: github, key: token}}}}}}
   pod:
-    resources: {{requests: {{cpu: 0.5, memory: 1024Mi}}}}
+    resources: {{requests: {{cpu: 500m, memory: 1024Mi}}}}
     tolerations: [{{key: agents, operator: Exists}}]
 "
     )
