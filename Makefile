@@ -30,9 +30,8 @@ e2e: ## Tests on a fresh local cluster
 	@tests/e2e/run
 cleanup: ## Test that a local cluster leaves nothing behind
 	@tests/cluster-cleanup
-bench: ## Measure the runner: its memory, and what it adds to the CLI's time
-	@deploy/images/build operator agent >/dev/null
-	@HERD_RUNNER=$(CACHE)/images/programs/herd-runner CLAUDE=$$(ls $(CACHE)/claude/claude-*[0-9]) cargo bench --locked --bench runner
+bench: ## Measure what docs/performance.md tells
+	@benches/run
 crds: ## Write crds/ from the Rust types
 	@cargo run --locked --quiet --bin herd-operator -- crds --to crds --to charts/herdctl/files/crds
 images: ## Build the images: REGISTRY=… pushes them

@@ -11,14 +11,7 @@ mod orphans;
 mod reconcile;
 mod watches;
 
-use std::{
-    net::SocketAddr,
-    sync::{
-        Arc,
-        atomic::{AtomicBool, Ordering},
-    },
-    time::Duration,
-};
+use std::{net::SocketAddr, sync::Arc, time::Duration};
 
 use chrono::Utc;
 use futures::{StreamExt, TryStreamExt};
@@ -79,9 +72,9 @@ pub enum ControllerError {
 pub async fn run(options: Options) -> Result<(), ControllerError> {
     let client = connect().await?;
     let leader = Leader::default();
-    let (gained_sender, gained) = watch::channel(0);
+    let (again, _) = watch::channel(0);
     let (stop_sender, stop) = watch::channel(false);
-    let (caches, changes) = watches::start(&client, gained);
+    let (caches, changes) = watches::start(&client, &again);
     let context = Arc::new(Context {
         caches: caches.clone(),
         cluster: Cluster::new(client.clone()),
@@ -92,20 +85,13 @@ pub async fn run(options: Options) -> Result<(), ControllerError> {
         new_id: || uuid::Uuid::new_v4().to_string(),
     });
 
-    let ready = Arc::new(AtomicBool::new(false));
-    let probes = tokio::spawn(health::serve(options.listen, Arc::clone(&ready)));
-    tokio::spawn(async move {
-        if watches::filled(&caches).await {
-            info!("the caches are filled");
-            ready.store(true, Ordering::Relaxed);
-        }
-    });
+    let probes = tokio::spawn(health::serve(options.listen, caches.filled));
     let lease = LeaseOptions {
         namespace: options.lease_namespace,
         name: options.lease_name,
         identity: options.identity,
     };
-    let leading = tokio::spawn(leader::hold(client, lease, leader, gained_sender, stop));
+    let leading = tokio::spawn(leader::hold(client, lease, leader, again, stop));
 
     let backoff = Arc::new(Backoff::default());
     let passes = passes(changes, context, backoff).for_each(|()| async {});

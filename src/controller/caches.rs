@@ -6,7 +6,10 @@ use kube::{
     runtime::reflector::{ObjectRef, Store},
 };
 
-use std::sync::Arc;
+use std::sync::{
+    Arc,
+    atomic::{AtomicBool, Ordering},
+};
 
 use crate::api::{agent::Agent, job::Job};
 
@@ -16,6 +19,26 @@ pub struct Caches {
     pub jobs: Store<Job>,
     pub agents: Store<Agent>,
     pub pods: Store<Pod>,
+    /// Which of them have been filled once. The stores can tell too, but only one who waits for it.
+    pub filled: Filled,
+}
+
+/// Set by the watches, one for each cache.
+#[derive(Clone, Default)]
+pub struct Filled {
+    pub jobs: Arc<AtomicBool>,
+    pub agents: Arc<AtomicBool>,
+    pub pods: Arc<AtomicBool>,
+}
+
+impl Filled {
+    /// True once every cache has been filled: before that, what is missing proves nothing.
+    pub fn all(&self) -> bool {
+        let Filled { jobs, agents, pods } = self;
+        [jobs, agents, pods]
+            .iter()
+            .all(|filled| filled.load(Ordering::Relaxed))
+    }
 }
 
 impl Caches {

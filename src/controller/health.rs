@@ -1,18 +1,16 @@
 //! What the kubelet's probes ask: `/healthz` is answered by a process that runs, `/readyz` by one whose
 //! caches are filled.
 
-use std::{
-    net::SocketAddr,
-    sync::Arc,
-    sync::atomic::{AtomicBool, Ordering},
-};
+use std::net::SocketAddr;
 
 use axum::{Router, http::StatusCode, routing::get};
 
+use super::caches::Filled;
+
 /// Serves until the process ends.
-pub async fn serve(address: SocketAddr, ready: Arc<AtomicBool>) -> std::io::Result<()> {
+pub async fn serve(address: SocketAddr, filled: Filled) -> std::io::Result<()> {
     let readyz = move || async move {
-        if ready.load(Ordering::Relaxed) {
+        if filled.all() {
             (StatusCode::OK, "ok")
         } else {
             (

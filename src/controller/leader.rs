@@ -65,20 +65,20 @@ impl Leader {
     }
 }
 
-/// Keeps the lease as long as it can, gives it back when `stop` turns true. `gained` tells each time that
-/// this replica begins to lead.
+/// Keeps the lease as long as it can, gives it back when `stop` turns true. Each time that this replica
+/// begins to lead, `again` has all Jobs looked at.
 pub async fn hold(
     client: Client,
     options: LeaseOptions,
     leader: Leader,
-    gained: watch::Sender<u64>,
+    again: watch::Sender<u64>,
     stop: watch::Receiver<bool>,
 ) {
     let watching = tokio::spawn(watch_lease(
         client.clone(),
         options.clone(),
         leader.clone(),
-        gained,
+        again,
     ));
     while !*stop.borrow() {
         if let Err(error) = manage(client.clone(), &options, stop.clone()).await {
@@ -117,7 +117,7 @@ async fn watch_lease(
     client: Client,
     options: LeaseOptions,
     leader: Leader,
-    gained: watch::Sender<u64>,
+    again: watch::Sender<u64>,
 ) {
     let api: Api<Lease> = Api::namespaced(client, &options.namespace);
     let config = watcher::Config::default().fields(&format!("metadata.name={}", options.name));
@@ -144,7 +144,7 @@ async fn watch_lease(
         last = lease.renew_time;
         if ours && !leads {
             info!(identity = options.identity, "leading");
-            gained.send_modify(|times| *times += 1);
+            again.send_modify(|steps| *steps += 1);
         } else if !ours && leads {
             warn!(holder = lease.holder_identity, "another replica leads now");
         }

@@ -78,7 +78,7 @@ impl Sight {
 
 /// Brings one Job as far as it can go now; answers when to look again, if not at the next change.
 pub async fn reconcile(job: &Job, context: &Context) -> Result<Option<Duration>, ReconcileError> {
-    if !context.leader.may_write() {
+    if !context.leader.may_write() || !context.caches.filled.all() {
         return Ok(None);
     }
     let mut job = job.clone();

@@ -1,7 +1,10 @@
 //! The watches: each fills a cache and says which Jobs to look at again. A watch that breaks is started
 //! again with a growing pause; an object that can't be read is named in the log and stops nothing.
 
-use std::sync::Arc;
+use std::sync::{
+    Arc,
+    atomic::{AtomicBool, Ordering},
+};
 
 use futures::{Stream, StreamExt, future, stream::BoxStream};
 use k8s_openapi::api::core::v1::Pod;
@@ -18,7 +21,7 @@ use serde::de::DeserializeOwned;
 use tokio::sync::watch;
 use tracing::warn;
 
-use super::caches::{Caches, prune, prune_pod};
+use super::caches::{Caches, Filled, prune, prune_pod};
 use crate::{
     api::{agent::Agent, job::Job},
     plan::pod::LABEL_JOB,
@@ -27,52 +30,51 @@ use crate::{
 /// A watch whose connection has silently died is noticed when the server should have ended it.
 const WATCH_SECONDS: u32 = 60;
 
-/// Starts the watches; answers the caches and the stream of Jobs to look at.
+/// Starts the watches; answers the caches and the stream of Jobs to look at. Each step of `again` means
+/// all of them; it is also made here when a cache has been filled.
 pub fn start(
     client: &Client,
-    gained: watch::Receiver<u64>,
+    again: &watch::Sender<u64>,
 ) -> (Caches, BoxStream<'static, ObjectRef<Job>>) {
     let (jobs, jobs_writer) = reflector::store();
     let (agents, agents_writer) = reflector::store();
     let (pods, pods_writer) = reflector::store();
-    let caches = Caches { jobs, agents, pods };
+    let filled = Filled::default();
+    let caches = Caches {
+        jobs,
+        agents,
+        pods,
+        filled: filled.clone(),
+    };
 
-    let everything = watcher::Config::default().timeout(WATCH_SECONDS);
-    let job_changes = guarded(
-        Api::<DeserializeGuard<Job>>::all(client.clone()),
-        everything.clone(),
-    )
-    .modify(prune)
-    .reflect(jobs_writer)
-    .applied_objects()
-    .filter_map(|change| future::ready(readable(change)))
-    .map(|job| vec![ObjectRef::from_obj(&job)]);
+    let job_changes = guarded(Api::<DeserializeGuard<Job>>::all(client.clone()))
+        .modify(prune)
+        .reflect(jobs_writer)
+        .inspect(tell_filled(filled.jobs, again))
+        .applied_objects()
+        .filter_map(|change| future::ready(readable(change)))
+        .map(|job| vec![ObjectRef::from_obj(&job)]);
     let known = caches.clone();
-    let agent_changes = guarded(
-        Api::<DeserializeGuard<Agent>>::all(client.clone()),
-        everything.clone(),
-    )
-    .modify(prune)
-    .reflect(agents_writer)
-    .applied_objects()
-    .filter_map(|change| future::ready(readable(change)))
-    .map(move |agent| known.jobs_waiting_for(&agent));
-    let pod_changes = watcher::watcher(
-        Api::<Pod>::all(client.clone()),
-        everything.labels(LABEL_JOB),
-    )
-    .default_backoff()
-    .modify(prune_pod)
-    .reflect(pods_writer)
-    .touched_objects()
-    .filter_map(|change| future::ready(readable(change)))
-    .map(|pod| owner(&pod).into_iter().collect());
+    let agent_changes = guarded(Api::<DeserializeGuard<Agent>>::all(client.clone()))
+        .modify(prune)
+        .reflect(agents_writer)
+        .inspect(tell_filled(filled.agents, again))
+        .applied_objects()
+        .filter_map(|change| future::ready(readable(change)))
+        .map(move |agent| known.jobs_waiting_for(&agent));
+    let ours = everything().labels(LABEL_JOB);
+    let pod_changes = watcher::watcher(Api::<Pod>::all(client.clone()), ours)
+        .default_backoff()
+        .modify(prune_pod)
+        .reflect(pods_writer)
+        .inspect(tell_filled(filled.pods, again))
+        .touched_objects()
+        .filter_map(|change| future::ready(readable(change)))
+        .map(|pod| owner(&pod).into_iter().collect());
     let known = caches.clone();
-    let leadership = tokio_stream(gained).map(move |()| {
-        known
-            .jobs
-            .state()
-            .iter()
+    let all = steps(again.subscribe()).map(move |()| {
+        let jobs = known.jobs.state();
+        jobs.iter()
             .map(|job| ObjectRef::from_obj(job.as_ref()))
             .collect()
     });
@@ -81,7 +83,7 @@ pub fn start(
         job_changes.boxed(),
         agent_changes.boxed(),
         pod_changes.boxed(),
-        leadership.boxed(),
+        all.boxed(),
     ]);
     (
         caches,
@@ -89,15 +91,31 @@ pub fn start(
     )
 }
 
+fn everything() -> watcher::Config {
+    watcher::Config::default().timeout(WATCH_SECONDS)
+}
+
+/// Notes that a cache is filled, and has all Jobs looked at that could not be judged before.
+fn tell_filled<K>(
+    filled: Arc<AtomicBool>,
+    again: &watch::Sender<u64>,
+) -> impl FnMut(&Result<Event<K>, watcher::Error>) + Send + 'static {
+    let again = again.clone();
+    move |event| {
+        if matches!(event, Ok(Event::InitDone)) && !filled.swap(true, Ordering::Relaxed) {
+            again.send_modify(|steps| *steps += 1);
+        }
+    }
+}
+
 /// Watches objects of which some may be unreadable, for instance written by a newer version.
 fn guarded<K>(
     api: Api<DeserializeGuard<K>>,
-    config: watcher::Config,
 ) -> impl Stream<Item = Result<Event<K>, watcher::Error>> + Send
 where
     K: Resource<DynamicType = ()> + DeserializeOwned + Clone + std::fmt::Debug + Send + 'static,
 {
-    watcher::watcher(api, config)
+    watcher::watcher(api, everything())
         .default_backoff()
         .filter_map(|event| future::ready(event.map(unguard).transpose()))
 }
@@ -138,7 +156,7 @@ fn owner(pod: &Pod) -> Option<ObjectRef<Job>> {
     jobs.next()
 }
 
-fn tokio_stream(receiver: watch::Receiver<u64>) -> impl Stream<Item = ()> + Send {
+fn steps(receiver: watch::Receiver<u64>) -> impl Stream<Item = ()> + Send {
     futures::stream::unfold(receiver, |mut receiver| async move {
         receiver.changed().await.ok()?;
         Some(((), receiver))
@@ -158,16 +176,6 @@ impl std::fmt::Display for Chain<'_> {
         }
         Ok(())
     }
-}
-
-/// Waits until every cache has been filled once.
-pub async fn filled(caches: &Caches) -> bool {
-    let (jobs, agents, pods) = futures::join!(
-        caches.jobs.wait_until_ready(),
-        caches.agents.wait_until_ready(),
-        caches.pods.wait_until_ready()
-    );
-    jobs.is_ok() && agents.is_ok() && pods.is_ok()
 }
 
 /// The pods in the cache that say they are this Job's.

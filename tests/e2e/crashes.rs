@@ -2,7 +2,7 @@
 
 use chrono::{DateTime, Utc};
 use herdctl::api::{
-    job::{Job, POD_FINALIZER},
+    job::{Job, JobStatus, POD_FINALIZER},
     reason::{ExitReason, Reason},
 };
 use k8s_openapi::api::core::v1::Pod;
@@ -11,7 +11,8 @@ use kube::ResourceExt;
 use crate::{
     audit::{Request, by_controller},
     controller::{Controller, Frozen},
-    team::{Team, assert_ended, only_attempt, session, status, unique},
+    status::{assert_ended, only_attempt, session, status},
+    team::{Team, unique},
     wait::{RUN, until, until_true},
 };
 
@@ -218,7 +219,7 @@ async fn killed_after_the_final_status_and_before_the_pod_is_released() {
     panic!("the moment was not hit in {TRIES} tries");
 }
 
-async fn assert_same_outcome(team: &Team, run: &Run, before: &herdctl::api::job::JobStatus) {
+async fn assert_same_outcome(team: &Team, run: &Run, before: &JobStatus) {
     until_true("the Job is as it was", RUN, || async {
         let mut after = status(&team.get(&run.job).await);
         after.observed_generation = before.observed_generation;

@@ -6,7 +6,8 @@ use kube::{ResourceExt, api::DeleteParams};
 use crate::{
     kubectl::kubectl_ok,
     node,
-    team::{Team, assert_ended, only_attempt, session, status, unique},
+    status::{assert_ended, only_attempt, session, status},
+    team::{Team, unique},
     wait::{RUN, SOON, until_gone, until_true},
 };
 
@@ -137,7 +138,7 @@ async fn a_running_job_that_is_deleted_stops_its_agent_and_says_so_before_it_goe
     until_gone(&team.jobs(), &run.job, &uid, RUN).await;
     until_gone(&team.pods(), &run.pod, &run.pod_uid, RUN).await;
     assert_stopped(&team, &run).await;
-    let last = history.of(&run.job).pop().expect("the Job was seen");
+    let last = history.of(&run.job).await.pop().expect("the Job was seen");
     assert_eq!(
         (last.phase, last.exit_reason, last.reason),
         (

@@ -13,7 +13,11 @@ use kube::{
 };
 use tokio::task::JoinHandle;
 
-use crate::team::{Team, status};
+use crate::{
+    status::status,
+    team::Team,
+    wait::{SOON, until_true},
+};
 
 /// A watch that remembers. It ends when dropped.
 pub struct History {
@@ -46,14 +50,25 @@ impl Team {
 }
 
 impl History {
-    /// The Job's statuses in their order.
-    pub fn of(&self, job: &str) -> Vec<JobStatus> {
+    /// The Job's statuses in their order, up to its end, which this watch may see later than another.
+    pub async fn of(&self, job: &str) -> Vec<JobStatus> {
+        until_true("the end was seen", SOON, || async {
+            let last = self.so_far(job).pop();
+            if last.as_ref().is_some_and(JobStatus::is_final) {
+                Ok(())
+            } else {
+                Err(format!("{last:?}"))
+            }
+        })
+        .await;
+        self.so_far(job)
+    }
+
+    fn so_far(&self, job: &str) -> Vec<JobStatus> {
         assert!(!self.watching.is_finished(), "the watch ended early");
         let seen = self.seen.lock().unwrap();
-        seen.iter()
-            .filter(|seen| seen.name_any() == job)
-            .map(status)
-            .collect()
+        let mine = seen.iter().filter(|seen| seen.name_any() == job);
+        mine.map(status).collect()
     }
 }
 

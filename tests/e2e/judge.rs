@@ -3,7 +3,10 @@
 use http::Request;
 use serde::Deserialize;
 
-use crate::team::Team;
+use crate::{
+    team::Team,
+    wait::{RUN, SOON, until_true},
+};
 
 const CONTROL: &str = "/api/v1/namespaces/team-a/services/scripted-api:8080/proxy/control";
 
@@ -50,7 +53,7 @@ impl Team {
 
     /// Waits until the session's agent has asked and waits for its answer.
     pub async fn asks(&self, session: &str) {
-        crate::wait::until_true("the agent asks the API", crate::wait::RUN, || async {
+        until_true("the agent asks the API", RUN, || async {
             let agents = self.agents_of(session).await;
             if agents.under_way == 1 {
                 Ok(())
@@ -63,7 +66,7 @@ impl Team {
 
     /// Waits until no process of the session has a connection left.
     pub async fn leaves(&self, session: &str) {
-        crate::wait::until_true("the agent is gone", crate::wait::SOON, || async {
+        until_true("the agent is gone", SOON, || async {
             let agents = self.agents_of(session).await;
             if agents.connected == 0 {
                 Ok(())

@@ -14,6 +14,7 @@ mod history;
 mod judge;
 mod kubectl;
 mod node;
+mod status;
 mod team;
 mod wait;
 

@@ -4,7 +4,8 @@ use herdctl::api::reason::{ExitReason, Reason};
 
 use crate::{
     node,
-    team::{Team, assert_ended, only_attempt, session, status, without_retries},
+    status::{assert_ended, only_attempt, session, status},
+    team::{Team, without_retries},
 };
 
 #[tokio::test]

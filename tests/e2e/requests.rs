@@ -11,7 +11,8 @@ use kube::ResourceExt;
 
 use crate::{
     audit::by_controller,
-    team::{Team, assert_ended, namespace::TEAM_A},
+    status::assert_ended,
+    team::{Team, namespace::TEAM_A, unique},
     wait::{RUN, until},
 };
 
@@ -63,11 +64,8 @@ async fn a_controller_with_nothing_to_do_keeps_its_lease_and_its_watches_and_ask
     // A finished Job and one that waits are nothing to do.
     let agent = team.agent("text").await;
     team.finished(&team.job(&agent).await).await;
-    team.pending(
-        &team.job(&crate::team::unique("nobody")).await,
-        Reason::AgentNotFound,
-    )
-    .await;
+    team.pending(&team.job(&unique("nobody")).await, Reason::AgentNotFound)
+        .await;
     tokio::time::sleep(AFTERWARDS).await;
     let since = Utc::now();
     tokio::time::sleep(IDLE).await;

@@ -8,7 +8,8 @@ use kube::{Api, Client, api::PostParams};
 
 use crate::{
     cluster,
-    team::{Team, assert_ended, namespace, status},
+    status::{assert_ended, status},
+    team::{Team, namespace},
 };
 
 async fn allowed(client: &Client, verb: &str, group: &str, resource: &str) -> bool {
@@ -77,20 +78,13 @@ async fn the_controller_may_not_read_secrets_or_enter_pods() {
 async fn the_agents_container_holds_no_token_of_kubernetes() {
     let team = Team::shared().await;
     let agent = team.agent("bash").await;
-    let search = "RUN: grep -c serviceaccount /proc/self/mounts; ls /var/run/secrets/kubernetes.io 2>&1; env | grep -c KUBERNETES_SERVICE_HOST";
+    let search = "RUN: echo mounts: $(grep -c serviceaccount /proc/self/mounts); ls /var/run/secrets/kubernetes.io 2>&1; true";
     let job = team
         .job_with(&agent, |spec| spec.prompt = Some(search.to_owned()))
         .await;
     let done = team.finished(&job).await;
     assert_ended(&done, ExitReason::Success, Reason::Completed);
     let text = status(&done).result.unwrap().text;
+    assert!(text.contains("mounts: 0"), "{text}");
     assert!(text.contains("No such file or directory"), "{text}");
-    let counts: Vec<&str> = text
-        .lines()
-        .filter(|line| line.ends_with(|last: char| last.is_ascii_digit()))
-        .collect();
-    assert!(
-        text.contains("The command said: 0\n"),
-        "a token is mounted: {counts:?} in {text}"
-    );
 }

@@ -1,13 +1,16 @@
 //! Promise: an Agent and a Job by kubectl are all it takes, and the Job tells what came of it.
 
 use herdctl::api::{
-    job::ConditionType,
+    job::{ConditionStatus, ConditionType},
     reason::{ExitReason, Phase, Reason},
 };
+use kube::api::{Patch, PatchParams};
+use serde_json::{Value, json};
 
 use crate::{
     kubectl::kubectl_ok,
-    team::{Team, assert_ended, condition, only_attempt, session, status, unique},
+    status::{assert_ended, condition, only_attempt, session, status},
+    team::{Team, unique},
 };
 
 #[tokio::test]
@@ -54,7 +57,7 @@ spec:
     assert!(said.started_at.is_some());
     assert_eq!(
         condition(&done, ConditionType::Started),
-        Some(herdctl::api::job::ConditionStatus::True)
+        Some(ConditionStatus::True)
     );
     assert!(
         uuid::Uuid::parse_str(&session(&done)).is_ok(),
@@ -170,10 +173,10 @@ async fn an_agent_that_is_edited_while_its_job_runs_changes_nothing_there() {
         })
         .await;
     let running = team.running(&job).await;
-    let edit = serde_json::json!({"spec": {"description": "after", "model": "scripted-refusal"}});
-    let patch = kube::api::Patch::Merge(edit);
+    let edit = json!({"spec": {"description": "after", "model": "scripted-refusal"}});
+    let patch = Patch::Merge(edit);
     team.agents()
-        .patch(&agent, &kube::api::PatchParams::default(), &patch)
+        .patch(&agent, &PatchParams::default(), &patch)
         .await
         .unwrap();
     team.release(&key).await;
@@ -199,9 +202,9 @@ async fn kubectl_logs_shows_the_run_as_text() {
     let pod = only_attempt(&done).pod;
     let log = kubectl_ok(&["logs", &pod], "").await;
     assert!(log.contains("readable output"), "{log}");
-    let json = log.lines().find(|line| {
-        serde_json::from_str::<serde_json::Value>(line).is_ok_and(|value| value.is_object())
-    });
+    let json = log
+        .lines()
+        .find(|line| serde_json::from_str::<Value>(line).is_ok_and(|value| value.is_object()));
     assert_eq!(json, None, "the log is for people:\n{log}");
 }
 
@@ -217,6 +220,7 @@ async fn a_job_goes_from_pending_over_running_to_its_end_and_never_back() {
     team.finished(&job).await;
     let mut phases: Vec<Phase> = history
         .of(&job)
+        .await
         .into_iter()
         .filter_map(|status| status.phase)
         .collect();

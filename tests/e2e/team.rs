@@ -4,9 +4,9 @@ use std::sync::Arc;
 
 use herdctl::api::{
     agent::{Agent, AgentSpec, Credentials, EnvVar, SecretKey},
-    job::{Attempt, ConditionStatus, ConditionType, Job, JobSpec, JobStatus},
+    job::{Job, JobSpec},
     pod_template::PodTemplate,
-    reason::{ExitReason, Phase, Reason},
+    reason::{Phase, Reason},
 };
 use k8s_openapi::api::core::v1::{Pod, ResourceRequirements};
 use kube::{
@@ -17,6 +17,7 @@ use serde_json::json;
 
 use crate::{
     cluster::{self, Turn},
+    status::{status, told},
     wait::{RUN, SOON, until},
 };
 
@@ -164,8 +165,9 @@ impl Team {
             let status = status(job);
             assert!(
                 !status.is_final(),
-                "{} ended before it ran: {status:#?}",
-                job.name_any()
+                "{} ended before it ran: {}",
+                job.name_any(),
+                told(job)
             );
             status.phase == Some(Phase::Running)
                 && status
@@ -186,8 +188,9 @@ impl Team {
                 let status = status(job);
                 assert!(
                     !status.is_final(),
-                    "{} ended instead of waiting: {status:#?}",
-                    job.name_any()
+                    "{} ended instead of waiting: {}",
+                    job.name_any(),
+                    told(job)
                 );
                 status.phase == Some(Phase::Pending) && status.reason == Some(reason)
             },
@@ -246,67 +249,4 @@ pub fn variable(name: &str, value: &str) -> EnvVar {
 pub fn unique(stem: &str) -> String {
     let random = uuid::Uuid::new_v4().simple().to_string();
     format!("{stem}-{}", &random[..8])
-}
-
-/// The Job's status; a Job without one has an empty one.
-pub fn status(job: &Job) -> JobStatus {
-    job.status.clone().unwrap_or_default()
-}
-
-/// The only attempt of a Job that must have exactly one.
-pub fn only_attempt(job: &Job) -> Attempt {
-    let attempts = status(job).attempts;
-    assert_eq!(attempts.len(), 1, "{}: {attempts:#?}", job.name_any());
-    attempts[0].clone()
-}
-
-/// The session that the controller chose.
-pub fn session(job: &Job) -> String {
-    status(job)
-        .session_id
-        .expect("a Job that started has a session")
-}
-
-pub fn condition(job: &Job, wanted: ConditionType) -> Option<ConditionStatus> {
-    status(job)
-        .conditions
-        .iter()
-        .find(|condition| condition.type_ == wanted)
-        .map(|condition| condition.status)
-}
-
-/// The Job ended as wanted: phase, exit reason and reason, the conditions that say the same, both times.
-pub fn assert_ended(job: &Job, exit: ExitReason, reason: Reason) {
-    let name = job.name_any();
-    let status = status(job);
-    let (phase, _) = reason.place();
-    assert_eq!(
-        (status.phase, status.exit_reason, status.reason),
-        (Some(phase), Some(exit), Some(reason)),
-        "{name}: {status:#?}"
-    );
-    let ended_well = phase == Phase::Completed;
-    assert_eq!(
-        condition(job, ConditionType::Finished),
-        Some(ConditionStatus::True),
-        "{name}: {status:#?}"
-    );
-    assert_eq!(
-        condition(job, ConditionType::Complete),
-        ended_well.then_some(ConditionStatus::True),
-        "{name}: {status:#?}"
-    );
-    assert_eq!(
-        condition(job, ConditionType::Failed),
-        (!ended_well).then_some(ConditionStatus::True),
-        "{name}: {status:#?}"
-    );
-    assert!(
-        status.message.is_some_and(|message| !message.is_empty()),
-        "{name} has no message"
-    );
-    let completed = status.completed_at.expect("a finished Job has an end");
-    if let Some(started) = status.started_at {
-        assert!(started <= completed, "{name}: {started} … {completed}");
-    }
 }

@@ -3,7 +3,10 @@
 use futures::future::join_all;
 use herdctl::api::reason::{ExitReason, Reason};
 
-use crate::team::{Team, assert_ended, only_attempt, session, unique};
+use crate::{
+    status::{assert_ended, only_attempt, session},
+    team::{Team, unique},
+};
 
 const JOBS: usize = 20;
 

@@ -10,7 +10,8 @@ use serde_json::{Value, json};
 use super::fields;
 use crate::{
     cluster,
-    team::{Team, namespace::TEAM_A, status, unique},
+    status::status,
+    team::{Team, namespace::TEAM_A, unique},
 };
 
 /// The field that each refusal names.

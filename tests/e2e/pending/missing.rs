@@ -3,14 +3,18 @@
 use std::collections::BTreeMap;
 
 use herdctl::api::reason::{ExitReason, Reason};
-use k8s_openapi::api::core::v1::{Pod, Secret};
+use k8s_openapi::api::core::v1::Secret;
 use kube::{
     Api,
     api::{ObjectMeta, Patch, PatchParams, PostParams},
 };
 use serde_json::json;
 
-use crate::team::{SECRET_KEY, Team, assert_ended, namespace, only_attempt, status, unique};
+use super::{PROMISED, containers, lag, waits_for};
+use crate::{
+    status::{assert_ended, only_attempt, status},
+    team::{SECRET_KEY, Team, namespace, unique},
+};
 
 #[tokio::test]
 async fn a_job_waits_for_its_agent_and_starts_by_itself() {
@@ -61,11 +65,11 @@ async fn a_job_waits_for_its_secret_and_starts_by_itself_in_the_same_pod() {
         .await;
     let job = team.job(&agent).await;
     let pod = format!("{job}-1");
-    let lag = super::images::lag(&team, &job, &pod, Reason::ConfigMissing, waits_for_config).await;
-    assert!(
-        lag < super::images::PROMISED,
-        "{lag:?} after the kubelet's word"
-    );
+    let lag = lag(&team, &job, &pod, Reason::ConfigMissing, |pod| {
+        waits_for(pod, &["CreateContainerConfigError"])
+    })
+    .await;
+    assert!(lag < PROMISED, "{lag:?} after the kubelet's word");
     let waiting = team.pending(&job, Reason::ConfigMissing).await;
     let message = status(&waiting).message.unwrap();
     assert!(message.contains(&secret), "{message}");
@@ -75,7 +79,7 @@ async fn a_job_waits_for_its_secret_and_starts_by_itself_in_the_same_pod() {
     assert_eq!(only_attempt(&done).uid, only_attempt(&waiting).uid);
     let ended = team.pods().get(&pod).await.unwrap();
     assert!(
-        super::images::containers(&ended)
+        containers(&ended)
             .iter()
             .all(|container| container.restart_count == 0),
         "{ended:#?}"
@@ -114,10 +118,6 @@ async fn a_job_whose_secret_does_not_come_in_time_ends_and_names_it() {
     assert_ended(&done, ExitReason::Timeout, Reason::StartTimedOut);
     let message = status(&done).message.unwrap();
     assert!(message.contains(&secret), "{message}");
-}
-
-fn waits_for_config(pod: &Pod) -> bool {
-    super::images::waits_for(pod, &["CreateContainerConfigError"])
 }
 
 async fn create_secret(team: &Team, name: &str) {

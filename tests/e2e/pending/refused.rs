@@ -8,7 +8,10 @@ use std::{
 use herdctl::api::reason::{ExitReason, Reason};
 use serde_json::json;
 
-use crate::team::{Team, assert_ended, status};
+use crate::{
+    status::{assert_ended, status},
+    team::Team,
+};
 
 /// What is refused at once is said at once.
 const AT_ONCE: Duration = Duration::from_secs(2);

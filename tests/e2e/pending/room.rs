@@ -4,7 +4,11 @@ use std::collections::BTreeMap;
 
 use herdctl::api::reason::{ExitReason, Reason};
 
-use crate::team::{Team, assert_ended, namespace, only_attempt, status, unique};
+use crate::{
+    status::{assert_ended, only_attempt, status},
+    team::{Team, namespace, unique},
+    wait::{RUN, until},
+};
 
 #[tokio::test]
 async fn a_job_beyond_the_quota_waits_and_starts_when_there_is_room() {
@@ -46,11 +50,11 @@ async fn a_job_that_no_node_takes_waits_with_the_schedulers_words() {
         .await;
     let job = team.job(&agent).await;
     // While the scheduler has not spoken yet, Scheduling comes without its words.
-    let waiting = crate::wait::until(
+    let waiting = until(
         &team.jobs(),
         &job,
         "told why no node takes it",
-        crate::wait::RUN,
+        RUN,
         |job| {
             let status = status(job);
             status.reason == Some(Reason::Scheduling)
