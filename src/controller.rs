@@ -8,6 +8,7 @@ mod cluster;
 mod health;
 mod leader;
 mod orphans;
+mod recent;
 mod reconcile;
 mod watches;
 
@@ -27,6 +28,7 @@ use self::{
     backoff::Backoff,
     cluster::Cluster,
     leader::{Leader, LeaseOptions},
+    recent::Recent,
     reconcile::{Context, ReconcileError},
     watches::Chain,
 };
@@ -79,6 +81,7 @@ pub async fn run(options: Options) -> Result<(), ControllerError> {
         caches: caches.clone(),
         cluster: Cluster::new(client.clone()),
         leader: leader.clone(),
+        recent: Recent::default(),
         announcer: Announcer::new(client.clone(), options.identity.clone()),
         settings: options.settings,
         clock: Utc::now,

@@ -87,7 +87,8 @@ pub struct AgentSpec {
         rename = "maxBudgetUSD",
         skip_serializing_if = "Option::is_none"
     )]
-    #[schemars(range(min = 0.0001, max = 1_000_000.0))]
+    #[schemars(range(max = 1_000_000.0))]
+    #[x_kube(validation = positive_rule())]
     pub max_budget_usd: Option<f64>,
     /// What happens when a tool call needs an approval, by Claude Code's names: default, acceptEdits,
     /// dontAsk, plan or bypassPermissions. Nobody sits at a Job's terminal, so all but the last refuse
@@ -122,6 +123,11 @@ pub struct AgentSpec {
     /// Overrides for the agent's pods: image, resources, placement, labels.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub pod: Option<PodTemplate>,
+}
+
+/// The API server cuts a fractional minimum to a whole number where the value is one.
+fn positive_rule() -> Rule {
+    Rule::new("self > 0.0").message("must be more than 0; leave it out for no limit")
 }
 
 /// Characters are not bytes: 98304 two-byte characters pass maxLength and would break the pod.

@@ -14,6 +14,7 @@ use super::{
     caches::Caches,
     cluster::{CallError, Cluster, Created},
     leader::Leader,
+    recent::Recent,
 };
 use crate::{
     api::job::Job,
@@ -33,6 +34,7 @@ pub struct Context {
     pub caches: Caches,
     pub cluster: Cluster,
     pub leader: Leader,
+    pub recent: Recent,
     pub announcer: Announcer,
     pub settings: Settings,
     pub clock: fn() -> DateTime<Utc>,
@@ -82,7 +84,7 @@ pub async fn reconcile(job: &Job, context: &Context) -> Result<Option<Duration>,
         return Ok(None);
     }
     let mut job = job.clone();
-    let mut sight = Sight::Cached(context.caches.pod_of(&job));
+    let mut sight = Sight::Cached(known_pod(&job, context));
     let session_id = (context.new_id)();
     for _ in 0..MAX_ACTIONS {
         let action = next_action(&job, &sight, &session_id, context);
@@ -98,6 +100,16 @@ pub async fn reconcile(job: &Job, context: &Context) -> Result<Option<Duration>,
         }
     }
     Err(ReconcileError::Restless)
+}
+
+/// The pod of the last attempt, from the cache or, while that lags, from our own creation of it.
+fn known_pod(job: &Job, context: &Context) -> Option<Arc<Pod>> {
+    if let Some(pod) = context.caches.pod_of(job) {
+        context.recent.forget(&pod);
+        return Some(pod);
+    }
+    let attempt = job.status.as_ref()?.attempt()?;
+    context.recent.recall(job.namespace(), &attempt.pod)
 }
 
 /// Whether there is more to do at once.
@@ -171,7 +183,10 @@ async fn create(pod: &Pod, context: &Context) -> Result<Sight, ReconcileError> {
         return Err(ReconcileError::LeaseEnding);
     }
     match context.cluster.create_pod(pod).await? {
-        Created::Pod(created) => Ok(Sight::Live(Some(created))),
+        Created::Pod(created) => {
+            context.recent.remember(&created);
+            Ok(Sight::Live(Some(created)))
+        }
         Created::Refused(refusal) => Ok(Sight::Refused(refusal)),
         // Made by an earlier pass whose answer was lost, or somebody else's: the owner tells.
         Created::Exists => {

@@ -140,6 +140,15 @@ fn agent_state(status: &PodStatus) -> AgentState {
         .flatten()
         .find(|container| container.name == AGENT_CONTAINER);
     match agent.and_then(|container| container.state.as_ref()) {
+        // The kubelet's stand-in for a container that it never had, or has forgotten.
+        Some(ContainerState {
+            terminated: Some(end),
+            ..
+        }) if end.reason.as_deref() == Some("ContainerStatusUnknown")
+            && time(end.started_at.as_ref()).is_none() =>
+        {
+            AgentState::NotStarted
+        }
         Some(ContainerState {
             terminated: Some(end),
             ..
@@ -250,5 +259,22 @@ pub mod tests {
             .map(|it| it.container.as_str())
             .collect();
         assert_eq!(names, ["ship", "agent"]);
+    }
+
+    #[test]
+    fn a_container_that_the_kubelet_never_had_has_not_started() {
+        let ended = |reason: &str, started: Value| {
+            let facts = PodFacts::from(&pod(json!({"phase": "Failed", "containerStatuses": [{
+                "name": "agent", "image": "a", "imageID": "", "ready": false, "restartCount": 0,
+                "state": {"terminated": {"exitCode": 137, "reason": reason, "startedAt": started}},
+            }]})));
+            matches!(facts.agent, AgentState::Ended(_))
+        };
+        assert!(!ended("ContainerStatusUnknown", Value::Null));
+        assert!(ended(
+            "ContainerStatusUnknown",
+            json!("2026-01-01T00:00:00Z")
+        ));
+        assert!(ended("Error", Value::Null));
     }
 }
