@@ -8,7 +8,7 @@ NODES ?= 1
 
 .PHONY: help
 help: ## List the targets
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  %-14s %s\n", $$1, $$2 }' Makefile
+	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  %-14s %s\n", $$1, $$2 }' Makefile
 	@echo
 	@echo '  make demo knows: CONTEXT=… REGISTRY=…   a cluster of yours, and where to push the images for it'
 	@echo '                   ANTHROPIC_API_KEY=…    the real Messages API instead of the scripted one'
@@ -20,12 +20,17 @@ demo: ## Set everything up and run a first Job, on a local cluster or yours
 demo-down: ## Remove all that the demo set up, also after one that was killed
 	@deploy/demo/down
 
-.PHONY: test lint unit e2e cleanup bench crds images
-test: lint unit e2e cleanup ## Set everything up and pass all tests
+.PHONY: test lint unit chart e2e cleanup bench crds images
+test: lint unit chart e2e cleanup ## Set everything up and pass all tests
 lint: ## Formatting, clippy, licences and sources, shellcheck
 	@deploy/lint
 unit: ## Unit, golden and property tests: those that need no cluster
+	@deploy/prerequisites rust
 	@cargo test --locked
+chart: ## Tests of the Helm chart, without a cluster
+	@deploy/prerequisites cluster
+	@deploy/local/build
+	@PATH=$(CACHE)/bin:$$PATH tests/chart
 e2e: ## Tests on a fresh local cluster
 	@tests/e2e/run
 cleanup: ## Test that a local cluster leaves nothing behind
