@@ -49,13 +49,14 @@ make_base() {
   rm -rf "$context"
 }
 
-# The mirrors that this machine's own apt uses for Debian 12; without any, Debian's.
+# The mirrors that this machine's own apt uses for Debian 12.
 debian_sources() {
   local sources
   # shellcheck disable=SC2016 # apt fills these in
   sources=$(apt-get indextargets --format 'deb $(REPO_URI) $(RELEASE) $(COMPONENT)' 'Created-By: Packages' 'Origin: Debian' |
     grep ' bookworm' | sort -u) || true
-  echo "${sources:-deb http://deb.debian.org/debian bookworm main}"
+  [ -n "$sources" ] || fail "apt knows no mirror of Debian 12 (bookworm), which the images' base is made from: add one to its sources."
+  echo "$sources"
 }
 
 # A proxy, and what a mirror of a past day needs.
