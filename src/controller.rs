@@ -154,6 +154,11 @@ type Pass = Result<
 async fn report(pass: Pass, context: Arc<Context>) {
     match pass {
         Ok((job, action)) => debug!(%job, ?action, "looked at"),
+        Err(controller::Error::ReconcilerFailed(ReconcileError::Call(error), job))
+            if error.is_conflict() =>
+        {
+            debug!(%job, error = %Chain(&error), "what was known of a Job was old; looking again");
+        }
         Err(controller::Error::ReconcilerFailed(error, job)) => {
             warn!(%job, error = %Chain(&error), "a Job could not be brought further; trying again");
         }

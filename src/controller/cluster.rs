@@ -35,6 +35,8 @@ pub enum CallError {
         #[source]
         source: Box<kube::Error>,
     },
+    #[error("did not {doing}: it has changed meanwhile")]
+    Outdated { doing: &'static str },
     #[error("failed to {doing}: no answer within {} s", CALL_TIMEOUT.as_secs())]
     TimedOut { doing: &'static str },
 }
@@ -47,7 +49,7 @@ impl CallError {
                 kube::Error::Api(status) => Some(status),
                 _ => None,
             },
-            CallError::TimedOut { .. } => None,
+            CallError::Outdated { .. } | CallError::TimedOut { .. } => None,
         }
     }
 
@@ -57,7 +59,7 @@ impl CallError {
 
     /// Somebody else was faster: what we knew is old, and looking again is the remedy.
     pub fn is_conflict(&self) -> bool {
-        self.status().is_some_and(Status::is_conflict)
+        matches!(self, CallError::Outdated { .. }) || self.status().is_some_and(Status::is_conflict)
     }
 }
 
@@ -109,7 +111,7 @@ impl Cluster {
         };
         let patch = json_patch([test(["metadata", "resourceVersion"], version), add]);
         let api = self.jobs(job);
-        call(
+        patched(
             "put the finalizer on the Job",
             api.patch(&job.name_any(), &PatchParams::default(), &patch),
         )
@@ -122,7 +124,7 @@ impl Cluster {
             return Ok(());
         };
         let api = self.jobs(job);
-        let sent: Result<Job, _> = call(
+        let sent: Result<Job, _> = patched(
             "take the finalizer off the Job",
             api.patch(&job.name_any(), &PatchParams::default(), &patch),
         )
@@ -188,7 +190,7 @@ impl Cluster {
         };
         let api = self.pods(pod.namespace().as_deref());
         unless_gone(
-            call(
+            patched(
                 "take the finalizer off the pod",
                 api.patch(&pod.name_any(), &PatchParams::default(), &patch),
             )
@@ -206,6 +208,19 @@ impl Cluster {
     fn pods(&self, namespace: Option<&str>) -> Api<Pod> {
         Api::namespaced(self.client.clone(), namespace.unwrap_or_default())
     }
+}
+
+/// The same for a JSON Patch: that its test failed is answered as invalid.
+async fn patched<T>(
+    doing: &'static str,
+    request: impl Future<Output = kube::Result<T>>,
+) -> Result<T, CallError> {
+    call(doing, request)
+        .await
+        .map_err(|error| match error.status() {
+            Some(status) if status.is_invalid() => CallError::Outdated { doing },
+            Some(_) | None => error,
+        })
 }
 
 /// Awaits one call, within its time.

@@ -1,5 +1,5 @@
-//! The pods that were created a moment ago, until the cache has them too. It saves a conflict and a live
-//! read when a Job is looked at again in between; it is no guard against a second pod, names are.
+//! What became of pods by our own last writes, until the cache has caught up. It saves conflicts and live
+//! reads when a Job is looked at again in between; it is no guard, preconditions and names are.
 
 use std::{
     collections::BTreeMap,
@@ -16,14 +16,14 @@ const MEMORY: Duration = Duration::from_secs(5);
 /// A pod's namespace and name.
 type Key = (Option<String>, String);
 
-/// Created pods, and when they were.
+/// Pods as the API server answered our writes, and when.
 #[derive(Default)]
 pub struct Recent {
     pods: Mutex<BTreeMap<Key, (Instant, Arc<Pod>)>>,
 }
 
 impl Recent {
-    /// The API server has created this pod.
+    /// The API server's answer to a write of ours.
     pub fn remember(&self, pod: &Pod) {
         let mut pods = self.pods.lock().unwrap_or_else(PoisonError::into_inner);
         pods.retain(|_, (at, _)| at.elapsed() < MEMORY);
@@ -31,36 +31,69 @@ impl Recent {
         pods.insert(key, (Instant::now(), Arc::new(pod.clone())));
     }
 
-    /// A pod of this name that was created just now.
-    pub fn recall(&self, namespace: Option<String>, name: &str) -> Option<Arc<Pod>> {
-        let pods = self.pods.lock().unwrap_or_else(PoisonError::into_inner);
-        let (at, pod) = pods.get(&(namespace, name.to_owned()))?;
-        (at.elapsed() < MEMORY).then(|| Arc::clone(pod))
-    }
-
-    /// The cache has it, so what the cache says counts from now on.
-    pub fn forget(&self, pod: &Pod) {
+    /// The newest that is known of a pod: what the cache has, or our own write if that is not in it yet.
+    pub fn newest(
+        &self,
+        namespace: Option<String>,
+        name: &str,
+        cached: Option<Arc<Pod>>,
+    ) -> Option<Arc<Pod>> {
         let mut pods = self.pods.lock().unwrap_or_else(PoisonError::into_inner);
-        pods.remove(&(pod.namespace(), pod.name_any()));
+        let key = (namespace, name.to_owned());
+        let Some((at, written)) = pods.get(&key) else {
+            return cached;
+        };
+        let ahead = cached
+            .as_ref()
+            .is_none_or(|cached| is_newer(written, cached));
+        if ahead && at.elapsed() < MEMORY {
+            return Some(Arc::clone(written));
+        }
+        pods.remove(&key);
+        cached
     }
+}
+
+/// Resource versions of one kind can be compared as numbers.
+fn is_newer(pod: &Pod, than: &Pod) -> bool {
+    let version = |pod: &Pod| pod.resource_version()?.parse::<u64>().ok();
+    version(pod) > version(than)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    #[test]
-    fn a_created_pod_is_known_until_the_cache_has_it() {
-        let recent = Recent::default();
+    fn pod(version: &str) -> Pod {
         let mut pod = Pod::default();
         pod.metadata.name = Some("hello-1".into());
         pod.metadata.namespace = Some("team-a".into());
-        let recall = |recent: &Recent| recent.recall(Some("team-a".into()), "hello-1").is_some();
-        assert!(!recall(&recent));
-        recent.remember(&pod);
-        assert!(recall(&recent));
-        assert!(recent.recall(Some("team-b".into()), "hello-1").is_none());
-        recent.forget(&pod);
-        assert!(!recall(&recent));
+        pod.metadata.resource_version = Some(version.into());
+        pod
+    }
+
+    fn newest(recent: &Recent, cached: Option<&str>) -> Option<String> {
+        let cached = cached.map(|version| Arc::new(pod(version)));
+        recent
+            .newest(Some("team-a".into()), "hello-1", cached)
+            .and_then(|pod| pod.resource_version())
+    }
+
+    #[test]
+    fn our_own_write_counts_until_the_cache_has_it() {
+        let recent = Recent::default();
+        assert_eq!(newest(&recent, None), None);
+        recent.remember(&pod("10"));
+        assert_eq!(newest(&recent, None).as_deref(), Some("10"));
+        assert_eq!(newest(&recent, Some("9")).as_deref(), Some("10"));
+        assert_eq!(newest(&recent, Some("10")).as_deref(), Some("10"));
+        assert_eq!(newest(&recent, None), None);
+    }
+
+    #[test]
+    fn a_cache_that_is_ahead_wins() {
+        let recent = Recent::default();
+        recent.remember(&pod("10"));
+        assert_eq!(newest(&recent, Some("101")).as_deref(), Some("101"));
     }
 }

@@ -102,14 +102,11 @@ pub async fn reconcile(job: &Job, context: &Context) -> Result<Option<Duration>,
     Err(ReconcileError::Restless)
 }
 
-/// The pod of the last attempt, from the cache or, while that lags, from our own creation of it.
+/// The pod of the last attempt, from the cache or, where that lags, from our own last write.
 fn known_pod(job: &Job, context: &Context) -> Option<Arc<Pod>> {
-    if let Some(pod) = context.caches.pod_of(job) {
-        context.recent.forget(&pod);
-        return Some(pod);
-    }
     let attempt = job.status.as_ref()?.attempt()?;
-    context.recent.recall(job.namespace(), &attempt.pod)
+    let cached = context.caches.pod_of(job);
+    context.recent.newest(job.namespace(), &attempt.pod, cached)
 }
 
 /// Whether there is more to do at once.
@@ -168,7 +165,11 @@ async fn act(
             let Some(pod) = sight.pod().cloned() else {
                 return Ok(Step::Rest(None));
             };
-            *sight = Sight::Live(cluster.release_pod(&pod).await?.map(Box::new));
+            let released = cluster.release_pod(&pod).await?;
+            if let Some(pod) = &released {
+                context.recent.remember(pod);
+            }
+            *sight = Sight::Live(released.map(Box::new));
         }
         Action::ReleaseJob => {
             cluster.release_job(job).await?;

@@ -57,6 +57,11 @@ pub fn dev_kubeconfig() -> PathBuf {
     state().join("kubeconfig-dev")
 }
 
+/// Where kubectl may remember what it learnt of this cluster.
+pub fn kubectl_cache() -> PathBuf {
+    state().join("kubectl-cache")
+}
+
 /// The API server's audit log, a line a request.
 pub fn audit_log() -> PathBuf {
     state().join("log/audit.log")

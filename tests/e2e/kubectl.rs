@@ -22,7 +22,9 @@ pub async fn kubectl(arguments: &[&str], input: &str) -> Said {
     let mut command = Command::new("kubectl");
     command
         .args(arguments)
-        .env("KUBECONFIG", cluster::dev_kubeconfig());
+        .env("KUBECONFIG", cluster::dev_kubeconfig())
+        // What kubectl remembers of an earlier cluster at the same address is wrong for this one.
+        .env("KUBECACHEDIR", cluster::kubectl_cache());
     command
         .stdin(Stdio::piped())
         .stdout(Stdio::piped())

@@ -63,7 +63,7 @@ async fn an_image_that_does_not_come_in_time_ends_the_job_and_is_named() {
     let agent = team
         .agent_with("text", |spec| {
             spec.pod.as_mut().unwrap().image = Some(image.to_owned());
-            spec.start_deadline = Some("8s".into());
+            spec.start_deadline = Some("25s".into());
         })
         .await;
     let job = team.job(&agent).await;

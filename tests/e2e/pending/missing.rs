@@ -111,7 +111,7 @@ async fn a_job_whose_secret_does_not_come_in_time_ends_and_names_it() {
     let agent = team
         .agent_with("text", |spec| {
             spec.credentials.as_mut().unwrap().secret_ref.name = secret.clone();
-            spec.start_deadline = Some("8s".into());
+            spec.start_deadline = Some("25s".into());
         })
         .await;
     let done = team.finished(&team.job(&agent).await).await;
