@@ -44,7 +44,7 @@ start_dns() {
   errors
   ready 127.0.0.1:8181
   kubernetes cluster.local in-addr.arpa {
-    kubeconfig $ROOT/kubeconfig
+    kubeconfig $ROOT/auth/dns
   }
   cache 5
   $(nat_forward)
@@ -62,7 +62,7 @@ kind: Pod
 metadata: {name: helper-pod}
 spec: {containers: [{name: helper-pod, image: $pause, imagePullPolicy: Never}]}
 YAML
-  start control provisioner local-path-provisioner start --kubeconfig "$ROOT/kubeconfig" --config "$ROOT/provisioner.json" \
+  start control provisioner local-path-provisioner start --kubeconfig "$ROOT/auth/provisioner" --config "$ROOT/provisioner.json" \
     --namespace kube-system --service-account-name local-path --configmap-name local-path \
     --helper-image "$pause" --helper-pod-file "$ROOT/helper-pod.yaml"
 }

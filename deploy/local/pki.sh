@@ -36,6 +36,11 @@ create_pki() {
     certificate "$user" "/CN=system:kube-$user" "DNS:$user"
     kubeconfig "$ROOT/auth/$user" "$user"
   done
+  # Names of their own, so that the audit log tells them from an administrator.
+  for user in dns provisioner; do
+    certificate "$user" "/O=system:masters/CN=system:local-$user" "DNS:$user"
+    kubeconfig "$ROOT/auth/$user" "$user"
+  done
   kubeconfig "$ROOT/kubeconfig" admin
   kubeconfig "$ROOT/kubeconfig-dev" dev "$DEV_NAMESPACE"
 }
