@@ -67,6 +67,8 @@ resolvConf: ""
 podLogsDir: $folder/logs
 volumePluginDir: $folder/plugins
 imageGCHighThresholdPercent: 100
+# Tests kill the controller again and again; a longer pause each time would prove nothing more
+crashLoopBackOff: {maxContainerRestartPeriod: 2s}
 evictionHard: {memory.available: 100Mi, nodefs.available: 1%, imagefs.available: 1%}
 YAML
 }

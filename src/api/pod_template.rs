@@ -24,7 +24,7 @@ pub struct PodTemplate {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(max = 16), extend("x-kubernetes-list-type" = "map", "x-kubernetes-list-map-keys" = ["name"]))]
     pub image_pull_secrets: Option<Vec<LocalReference>>,
-    /// CPU and memory of the agent's container. Default: what the operator was installed with.
+    /// CPU and memory of the agent's container, as texts or whole numbers: 500m, 2Gi. Default: what the operator was installed with.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub resources: Option<ResourceRequirements>,
     /// Labels that a node must have.
