@@ -9,27 +9,26 @@
 //! The attempt stands in the status before its pod is created, and the outcome before the pod's
 //! finalizer goes.
 
+mod attempt;
 mod whose;
 
 use std::time::Duration;
 
-use chrono::{DateTime, TimeDelta, Utc};
+use chrono::{DateTime, Utc};
 use k8s_openapi::api::core::v1::Pod;
 
-use self::whose::PodIs;
+use self::{attempt::BuildError, whose::PodIs};
 use super::{
     evidence::{self, Asked, Conclusion, End},
     facts::{AgentState, PodFacts},
-    inputs::{InputsError, RunOf},
     outcome::Outcome,
-    pod::{self, PodOf},
     refusal::{self, Consequence, Refusal},
-    settings::{Deadlines, Settings},
+    settings::Settings,
     status,
     trouble::{self, Trouble},
 };
 use crate::api::{
-    agent::Agent,
+    agent::{Agent, AgentSpec},
     job::{Attempt, CapturedAgent, JOB_FINALIZER, Job, JobStatus},
     reason::{Phase, Reason},
 };
@@ -136,7 +135,7 @@ fn before_the_intent(seen: &Observed<'_>, means: Means<'_>) -> Action {
         );
         return wait_pending(job, Reason::AgentNotFound, &message, means);
     };
-    match build(
+    match attempt::build(
         job,
         &agent.spec,
         means.session_id,
@@ -184,7 +183,7 @@ fn with_attempt(
     means: Means<'_>,
 ) -> Action {
     let job = seen.job;
-    let deadline = start_deadline(job, status, attempt);
+    let deadline = attempt::start_deadline(job, status, attempt);
     let asked = asked(job, status, deadline, means.now);
     let unwanted = asked.cancel || asked.deletion || asked.start_overdue;
     match &seen.pod {
@@ -289,15 +288,10 @@ fn follow(
 }
 
 fn create(job: &Job, status: &JobStatus, attempt: &Attempt, means: Means<'_>) -> Action {
-    let captured = status.agent.clone().unwrap_or_default();
+    let empty = AgentSpec::default();
+    let agent = attempt::captured(status, &empty);
     let session_id = status.session_id.as_deref().unwrap_or(means.session_id);
-    match build(
-        job,
-        &captured.spec,
-        session_id,
-        attempt.number,
-        means.settings,
-    ) {
+    match attempt::build(job, agent, session_id, attempt.number, means.settings) {
         Ok(pod) => Action::CreatePod(Box::new(pod)),
         Err(BuildError::NoPrompt(message) | BuildError::Invalid(message)) => end_without_pod(
             job,
@@ -429,53 +423,6 @@ fn asked<'a>(
             .filter(|reason| *reason != Reason::Starting)
             .zip(status.message.as_deref()),
     }
-}
-
-fn start_deadline(job: &Job, status: &JobStatus, attempt: &Attempt) -> DateTime<Utc> {
-    let agent = status.agent.clone().unwrap_or_default().spec;
-    let start = Deadlines::of(&job.spec, &agent)
-        .map(|deadlines| deadlines.start)
-        .ok();
-    let start = start
-        .and_then(|start| TimeDelta::from_std(start).ok())
-        .unwrap_or_default();
-    attempt.intended + start
-}
-
-/// Why no pod can be built.
-enum BuildError {
-    NoPrompt(String),
-    Invalid(String),
-}
-
-fn build(
-    job: &Job,
-    agent: &crate::api::agent::AgentSpec,
-    session_id: &str,
-    attempt: u32,
-    settings: &Settings,
-) -> Result<Pod, BuildError> {
-    let deadlines =
-        Deadlines::of(&job.spec, agent).map_err(|error| BuildError::Invalid(error.to_string()))?;
-    let name = job.metadata.name.as_deref().unwrap_or_default();
-    let run = RunOf {
-        job: name,
-        attempt,
-        session_id,
-    };
-    pod::build(PodOf {
-        job,
-        agent,
-        run,
-        deadlines,
-        settings,
-    })
-    .map_err(|error| match error {
-        InputsError::NoPrompt { .. } => BuildError::NoPrompt(error.to_string()),
-        InputsError::TooLarge { .. } | InputsError::NotJson(_) => {
-            BuildError::Invalid(error.to_string())
-        }
-    })
 }
 
 fn is_deleted(job: &Job) -> bool {
