@@ -27,6 +27,8 @@ use serde_json::json;
 const PAIRS: usize = 100;
 /// A pod that has not been seen by then will not come.
 const DEADLINE: Duration = Duration::from_secs(20);
+/// After a Job is gone, so that its removal is not measured with the next one.
+const QUIET: Duration = Duration::from_millis(300);
 /// No node has this label.
 const NOWHERE: (&str, &str) = ("herdctl.dev.bench", "nowhere");
 
@@ -34,12 +36,14 @@ type Outcome<T> = Result<T, Box<dyn Error>>;
 
 #[tokio::main]
 async fn main() -> Outcome<()> {
+    // Watches have a client of their own, so that creations find a connection that is open and idle.
+    let watching = Client::try_default().await?;
     let client = Client::try_default().await?;
     let namespace = std::env::var("NAMESPACE").unwrap_or_else(|_| "team-a".to_owned());
     let agents: Api<Agent> = Api::namespaced(client.clone(), &namespace);
     let jobs: Api<Job> = Api::namespaced(client.clone(), &namespace);
     let batch: Api<BatchJob> = Api::namespaced(client.clone(), &namespace);
-    let pods: Api<Pod> = Api::namespaced(client, &namespace);
+    let pods: Api<Pod> = Api::namespaced(watching, &namespace);
 
     let run = std::process::id();
     let agent = agents
@@ -130,18 +134,20 @@ where
     api.create(&PostParams::default(), object).await?;
     let seen = async {
         while let Some(event) = events.try_next().await? {
-            if matches!(event, WatchEvent::Added(_)) {
-                return Ok::<_, kube::Error>(());
+            if let WatchEvent::Added(pod) = event {
+                return Ok(pod.name_any());
             }
         }
-        Ok(())
+        Err::<_, Box<dyn Error>>("the watch ended".into())
     };
-    tokio::time::timeout(DEADLINE, seen)
+    let pod = tokio::time::timeout(DEADLINE, seen)
         .await
         .map_err(|_| format!("no pod of {name} came"))??;
     let took = start.elapsed().as_secs_f64() * 1e3;
     api.delete(&name, &DeleteParams::background()).await?;
     gone(api, &name).await?;
+    gone(pods, &pod).await?;
+    tokio::time::sleep(QUIET).await;
     Ok(took)
 }
 
