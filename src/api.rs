@@ -12,7 +12,10 @@ pub mod job;
 pub mod permission_mode;
 #[cfg(feature = "operator")]
 pub mod pod_template;
+pub mod protocol;
 pub mod reason;
+#[cfg(feature = "operator")]
+pub mod record;
 pub mod run;
 pub mod runner_exit;
 pub mod text;

@@ -13,7 +13,15 @@
 
 pub mod api;
 #[cfg(feature = "operator")]
+pub mod cli;
+#[cfg(feature = "operator")]
 pub mod controller;
+#[cfg(feature = "operator")]
+pub mod gateway;
+#[cfg(feature = "operator")]
+pub mod https;
 pub mod plan;
 #[cfg(feature = "runner")]
 pub mod runner;
+#[cfg(feature = "operator")]
+pub mod store;

@@ -22,7 +22,7 @@ use chrono::{DateTime, Utc};
 use serde::{Serialize, Serializer};
 use serde_json::value::RawValue;
 
-use super::reason::Reason;
+use super::reason::{ExitReason, Phase, Reason};
 
 /// No event is longer: a larger one is split into parts, which carry `part` (from 1) and `parts`. The
 /// `fragment`s of its parts, joined, are the event. A raw event's parts carry a piece of the bytes each.
@@ -62,6 +62,8 @@ pub enum Kind {
     ToolResult,
     Error,
     System,
+    /// The last line of a record, written by the store.
+    Complete,
 }
 
 /// Where in the CLI's stream an event comes from; all absent for the runner's own.
@@ -119,6 +121,12 @@ pub enum Body<'a> {
         #[serde(skip_serializing_if = "Option::is_none")]
         content: Option<&'a RawValue>,
     },
+    /// What could not be said by the agent itself, written by the store.
+    StoreError {
+        message: &'a str,
+        #[serde(skip_serializing_if = "Option::is_none")]
+        code: Option<Reason>,
+    },
     Error {
         message: &'a RawValue,
         #[serde(skip_serializing_if = "Option::is_none")]
@@ -128,6 +136,21 @@ pub enum Body<'a> {
     },
     System {
         subtype: &'a str,
+    },
+    Complete {
+        status: Phase,
+        #[serde(skip_serializing_if = "Option::is_none")]
+        exit_reason: Option<ExitReason>,
+        #[serde(skip_serializing_if = "Option::is_none")]
+        reason: Option<Reason>,
+        #[serde(skip_serializing_if = "Option::is_none")]
+        turns: Option<u64>,
+        #[serde(rename = "costUSD", skip_serializing_if = "Option::is_none")]
+        cost_usd: Option<f64>,
+        #[serde(skip_serializing_if = "Option::is_none")]
+        duration_ms: Option<i64>,
+        /// Of all bytes before this line, in hex.
+        sha256: &'a str,
     },
     /// A piece of an event of this type, as JSON text.
     Fragment {
@@ -144,8 +167,9 @@ impl Body<'_> {
             Body::Output { .. } => Kind::Output,
             Body::ToolUse { .. } => Kind::ToolUse,
             Body::ToolResult { .. } => Kind::ToolResult,
-            Body::Error { .. } => Kind::Error,
+            Body::Error { .. } | Body::StoreError { .. } => Kind::Error,
             Body::System { .. } => Kind::System,
+            Body::Complete { .. } => Kind::Complete,
             Body::Fragment { of, .. } => *of,
         }
     }

@@ -9,6 +9,7 @@ use super::{
     agent::{AgentSpec, MAX_PROMPT_BYTES, prompt_bytes_rule},
     duration::DurationText,
     reason::{ExitReason, Phase, Reason},
+    record::{Output, Progress, Report},
     verdict::Text,
 };
 
@@ -40,6 +41,8 @@ pub const POD_FINALIZER: &str = "herdctl.dev/job-tracking";
     printcolumn(name = "STATUS", type_ = "string", json_path = ".status.phase"),
     printcolumn(name = "EXIT", type_ = "string", json_path = ".status.exitReason"),
     printcolumn(name = "AGENT", type_ = "string", json_path = ".spec.agent"),
+    printcolumn(name = "TURNS", type_ = "integer", json_path = ".status.progress.turns"),
+    printcolumn(name = "COST", type_ = "number", json_path = ".status.progress.costUSD"),
     printcolumn(name = "AGE", type_ = "date", json_path = ".metadata.creationTimestamp"),
     printcolumn(name = "REASON", type_ = "string", json_path = ".status.reason", priority = "1"),
     printcolumn(name = "SESSION", type_ = "string", json_path = ".status.sessionId", priority = "1"),
@@ -174,16 +177,35 @@ pub struct JobStatus {
     /// The agent's last words, cut to 2 KiB.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub result: Option<Text>,
+    /// The runner's verdict on the last attempt, as soon as it was safe in the output store.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub report: Option<Report>,
+    /// How far the agent is.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub progress: Option<Progress>,
+    /// Where all that the agent said is kept.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub output: Option<Output>,
     /// The generation of the Job that this status speaks of.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub observed_generation: Option<i64>,
-    /// Started, Finished (true at every end), Complete, Failed, Reconciling and Stalled.
+    /// Started, Finished (true at every end), Complete, Failed, Reconciling and Stalled; of the output
+    /// OutputIntact and OutputStalled.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(length(max = 16), extend("x-kubernetes-list-type" = "map", "x-kubernetes-list-map-keys" = ["type"]))]
     pub conditions: Vec<Condition>,
 }
 
 impl JobStatus {
+    /// The report on this attempt, if it came from the pod that we know.
+    pub fn report_on(&self, attempt: &Attempt) -> Option<&Report> {
+        let of_it = |report: &&Report| {
+            report.attempt == attempt.number
+                && attempt.uid.as_ref().is_none_or(|uid| *uid == report.uid)
+        };
+        self.report.as_ref().filter(of_it)
+    }
+
     pub fn is_final(&self) -> bool {
         self.phase.is_some_and(Phase::is_final)
     }
@@ -232,6 +254,9 @@ pub struct Attempt {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(max = 1024))]
     pub why: Option<String>,
+    /// From when on nothing more could come from its pod; absent where a report arrived.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub closed: Option<DateTime<Utc>>,
 }
 
 /// A condition as kubectl wait and other tools read it.
@@ -266,6 +291,20 @@ pub enum ConditionType {
     Reconciling,
     /// For kstatus: the Job failed.
     Stalled,
+    /// The record is sealed, and holds all that the runner recorded, unchanged.
+    OutputIntact,
+    /// The store can't take output now; the agent's pod keeps it.
+    OutputStalled,
+}
+
+impl ConditionType {
+    /// The store writes these, the controller all others.
+    pub fn is_the_stores(self) -> bool {
+        matches!(
+            self,
+            ConditionType::OutputIntact | ConditionType::OutputStalled
+        )
+    }
 }
 
 /// The three words of a condition.

@@ -105,6 +105,8 @@ pub enum StoppedBy {
     Signal,
     Timeout,
     Stall,
+    /// The store said that this attempt is over: another runs, or the Job has ended.
+    Fence,
     /// The output spool could not be written.
     SpoolFailure,
 }

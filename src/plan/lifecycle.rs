@@ -170,6 +170,7 @@ fn before_the_intent(seen: &Observed<'_>, means: Means<'_>) -> Action {
                 started: None,
                 ended: None,
                 why: None,
+                closed: None,
             },
             means.now,
         ))),

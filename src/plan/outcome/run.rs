@@ -34,7 +34,7 @@ pub fn of_run(facts: &RunFacts) -> Outcome {
 
 fn reason_of(facts: &RunFacts) -> Reason {
     match facts.stopped_by {
-        StoppedBy::SpoolFailure => return Reason::RunnerError,
+        StoppedBy::SpoolFailure | StoppedBy::Fence => return Reason::RunnerError,
         StoppedBy::Timeout => return Reason::TimedOut,
         StoppedBy::Stall => return Reason::Stalled,
         // Only the API server's objects tell who wanted the signal; what the CLI made of it counts here.

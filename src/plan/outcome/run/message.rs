@@ -16,6 +16,10 @@ pub(super) fn of(reason: Reason, facts: &RunFacts) -> String {
             crash(facts),
             "see the end of its output for more, then run a new Job",
         ),
+        Reason::RunnerError if facts.stopped_by == StoppedBy::Fence => (
+            "the output store no longer knows this attempt, and the run was stopped".to_owned(),
+            "look at the Job's attempts for what ended this one",
+        ),
         Reason::RunnerError => (
             format!(
                 "the agent's output could not be kept, and the run was stopped{}",

@@ -203,7 +203,7 @@ fn a_result_line_has_one_reason() {
 #[test]
 fn the_end_of_the_process_and_who_stopped_it_outweigh_the_result() {
     use ProcessExit::{Code, Signal};
-    use StoppedBy::{Nobody, SpoolFailure, Stall, Timeout};
+    use StoppedBy::{Fence, Nobody, SpoolFailure, Stall, Timeout};
     let (good, turns) = (good(), failed("error_max_turns", ""));
     let table = [
         (Some(&good), Some(Code(0)), Nobody, Reason::Completed),
@@ -256,6 +256,7 @@ fn the_end_of_the_process_and_who_stopped_it_outweigh_the_result() {
             SpoolFailure,
             Reason::RunnerError,
         ),
+        (Some(&good), Some(Code(0)), Fence, Reason::RunnerError),
         (None, None, Nobody, Reason::InvalidPod),
         (None, None, Timeout, Reason::TimedOut),
     ];

@@ -1,0 +1,1 @@
+//! The output store: every line on a volume, acknowledged once it is synced.
