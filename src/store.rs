@@ -1,1 +1,9 @@
 //! The output store: every line on a volume, acknowledged once it is synced.
+//!
+//! Files and protocol know nothing of Kubernetes: whose a token is and which Job a name stands for they
+//! ask the [`gate::Gate`], and what happened to a record they tell as [`news::News`]. The other half
+//! answers and listens: it reviews tokens, watches Jobs, writes their status, and says when a record is
+//! to be sealed.
+
+pub mod gate;
+pub mod news;

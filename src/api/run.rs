@@ -24,6 +24,12 @@ pub mod path {
     pub const SOCKET: &str = "/herd/ship.sock";
     /// The spool's folder: mounted in `ship` alone.
     pub const SPOOL: &str = "/spool";
+    /// Folder with the token for the output store and the store's CA: mounted in `ship` alone.
+    pub const STORE: &str = "/herd-store";
+    /// The projected token, in [`STORE`]; the kubelet replaces it before it expires.
+    pub const STORE_TOKEN: &str = "/herd-store/token";
+    /// The store's CA certificates (PEM), in [`STORE`]; the controller may replace them.
+    pub const STORE_CA: &str = "/herd-store/ca.crt";
     /// The folder of the downward-API file with the run's inputs; mounted in `agent` alone.
     pub const INPUTS_DIR: &str = "/herd-run";
     /// The file in it.

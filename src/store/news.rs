@@ -1,0 +1,71 @@
+//! What happens to records, told by the half that keeps the files to the half that writes the Jobs'
+//! status; and the seal, which is asked for in the other direction.
+
+use chrono::{DateTime, Utc};
+
+use super::gate::RecordKey;
+use crate::api::{
+    reason::{ExitReason, Phase, Reason},
+    record::Progress,
+    verdict::Verdict,
+};
+
+/// Something happened to a record. Sent after it is synced.
+#[derive(Clone, Debug, PartialEq)]
+pub enum News {
+    /// More output is safe.
+    Grown {
+        record: RecordKey,
+        progress: Progress,
+        bytes: u64,
+        lines: u64,
+    },
+    /// An attempt's verdict is safe, and the digest in it is that of the bytes before it.
+    Verdict {
+        record: RecordKey,
+        attempt: u32,
+        pod_uid: String,
+        at: DateTime<Utc>,
+        /// As it stands in the record.
+        verdict: Box<Verdict>,
+    },
+    /// Bytes that were acknowledged were sent again, and differ; or a verdict's digest is not that of
+    /// the bytes before it.
+    Altered { record: RecordKey, message: String },
+    /// There is no room for this record's output.
+    Stalled { record: RecordKey, message: String },
+    /// There is room again.
+    Resumed { record: RecordKey },
+}
+
+/// What the closing lines of a record and its final `job.json` say: the Job's final status.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Closing {
+    pub phase: Phase,
+    pub exit_reason: Option<ExitReason>,
+    pub reason: Option<Reason>,
+    pub message: Option<String>,
+    pub error: Option<String>,
+    pub agent: String,
+    pub session_id: Option<String>,
+    pub started_at: Option<DateTime<Utc>>,
+    pub completed_at: Option<DateTime<Utc>>,
+    /// The agent spoke for itself: the last attempt's verdict is in the record. Where not, an `error`
+    /// line with `message` comes before `complete`.
+    pub spoken: bool,
+    /// What the runner's last word counted (bytes before the verdict), where only the kubelet brought it:
+    /// what lacks is counted as missing.
+    pub counted: Option<u64>,
+}
+
+/// A sealed record.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Sealed {
+    /// On the volume.
+    pub path: String,
+    pub bytes: u64,
+    pub lines: u64,
+    pub sha256: String,
+    pub missing: u64,
+    pub at: DateTime<Utc>,
+}
