@@ -30,7 +30,7 @@ use self::{
     leader::{Leader, LeaseOptions},
     recent::Recent,
     reconcile::{Context, ReconcileError},
-    watches::Chain,
+    watches::{Chain, ConfigMapName},
 };
 use crate::{api::job::Job, plan::settings::Settings};
 
@@ -47,7 +47,10 @@ pub struct Options {
     pub settings: Settings,
     /// Where the probes are answered.
     pub listen: SocketAddr,
-    pub lease_namespace: String,
+    /// The operator's own namespace: of the Lease, and of the store's ConfigMap.
+    pub namespace: String,
+    /// The ConfigMap in which the store publishes its CA certificates.
+    pub store_ca_config_map: String,
     pub lease_name: String,
     /// This replica's name: its pod's.
     pub identity: String,
@@ -76,7 +79,11 @@ pub async fn run(options: Options) -> Result<(), ControllerError> {
     let leader = Leader::default();
     let (again, _) = watch::channel(0);
     let (stop_sender, stop) = watch::channel(false);
-    let (caches, changes) = watches::start(&client, &again);
+    let store_ca = ConfigMapName {
+        namespace: options.namespace.clone(),
+        name: options.store_ca_config_map,
+    };
+    let (caches, changes) = watches::start(&client, &store_ca, &again);
     let context = Arc::new(Context {
         caches: caches.clone(),
         cluster: Cluster::new(client.clone()),
@@ -90,7 +97,7 @@ pub async fn run(options: Options) -> Result<(), ControllerError> {
 
     let probes = tokio::spawn(health::serve(options.listen, caches.filled));
     let lease = LeaseOptions {
-        namespace: options.lease_namespace,
+        namespace: options.namespace,
         name: options.lease_name,
         identity: options.identity,
     };

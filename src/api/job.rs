@@ -17,6 +17,9 @@ use super::{
 pub const JOB_FINALIZER: &str = "herdctl.dev/record";
 /// Keeps a pod object until the outcome of its attempt stands in the Job's status.
 pub const POD_FINALIZER: &str = "herdctl.dev/job-tracking";
+/// The pod's annotation with the certificates by which its sidecar knows the output store. The kubelet
+/// makes a file of it, so that new ones reach a pod that runs.
+pub const STORE_CA_ANNOTATION: &str = "herdctl.dev/store-ca";
 
 /// One run of an Agent. Apply it, and a pod runs the Claude CLI; the status tells how it goes and why
 /// it ended.
@@ -254,6 +257,10 @@ pub struct Attempt {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(max = 1024))]
     pub why: Option<String>,
+    /// Bytes that the runner recorded before its verdict, where the verdict came with the pod's end and
+    /// not by the output store.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub recorded: Option<u64>,
     /// From when on nothing more could come from its pod; absent where a report arrived.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub closed: Option<DateTime<Utc>>,

@@ -6,6 +6,9 @@ use serde::{Deserialize, Serialize};
 /// The audience of the tokens that the store accepts.
 pub const AUDIENCE: &str = "herd-store";
 
+/// The key under which the store's ConfigMap holds its CA certificates (PEM).
+pub const CA_KEY: &str = "ca.crt";
+
 /// The largest body of one append.
 pub const MAX_APPEND_BYTES: usize = 256 * 1024;
 

@@ -51,15 +51,24 @@ struct ControllerArguments {
     /// How long an agent's pod may stay after the agent's end to hand its output over.
     #[arg(long, value_name = "DURATION", default_value = "10m", value_parser = duration)]
     drain_timeout: std::time::Duration,
+    /// How long an ended pod's object waits for its output record to be sealed.
+    #[arg(long, value_name = "DURATION", default_value = "10m", value_parser = duration)]
+    seal_timeout: std::time::Duration,
+    /// Where agents' pods find the output store: https://HOST:PORT.
+    #[arg(long, value_name = "URL")]
+    store: String,
+    /// The ConfigMap in the operator's namespace in which the store publishes its CA certificates.
+    #[arg(long, value_name = "NAME")]
+    store_ca_config_map: String,
     /// Where /healthz and /readyz are answered.
     #[arg(long, value_name = "ADDRESS", default_value = "0.0.0.0:8080")]
     listen: SocketAddr,
     /// The Lease by which replicas agree on who writes.
     #[arg(long, value_name = "NAME", default_value = "herd-controller")]
     lease_name: String,
-    /// The namespace of the Lease: the operator's own.
+    /// The operator's own namespace.
     #[arg(long, env = "POD_NAMESPACE", value_name = "NAMESPACE")]
-    lease_namespace: String,
+    namespace: String,
     /// This replica's name: its pod's.
     #[arg(long, env = "POD_NAME", value_name = "NAME")]
     identity: String,
@@ -98,9 +107,12 @@ async fn run_controller(arguments: ControllerArguments) -> Result<(), Box<dyn Er
             agent_resources: arguments.agent_resources,
             ship_resources: arguments.ship_resources,
             drain_timeout: arguments.drain_timeout,
+            seal_timeout: arguments.seal_timeout,
+            store: arguments.store,
         },
         listen: arguments.listen,
-        lease_namespace: arguments.lease_namespace,
+        namespace: arguments.namespace,
+        store_ca_config_map: arguments.store_ca_config_map,
         lease_name: arguments.lease_name,
         identity: arguments.identity,
     })

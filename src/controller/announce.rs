@@ -54,9 +54,24 @@ impl Announcer {
             before.status.as_ref().unwrap_or(&empty),
             after.status.as_ref().unwrap_or(&empty),
         );
-        let Some(note) = note(old, new) else { return };
+        if let Some(note) = note(old, new) {
+            self.send(note, after);
+        }
+    }
+
+    /// Tells that a pod is let go although its record was not sealed in time.
+    pub fn unsealed(&self, job: &Job) {
+        let note = Note {
+            type_: Kind::Warning,
+            reason: "OutputUnsealed".to_owned(),
+            message: "the pod was let go before its output was sealed: what the output store does not have yet is lost; look at the output store".to_owned(),
+        };
+        self.send(note, job);
+    }
+
+    fn send(&self, note: Note, job: &Job) {
         let recorder = self.recorder.clone();
-        let (reference, name) = (after.object_ref(&()), after.name_any());
+        let (reference, name) = (job.object_ref(&()), job.name_any());
         tokio::spawn(async move {
             let event = Event {
                 type_: match note.type_ {

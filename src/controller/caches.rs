@@ -1,6 +1,6 @@
 //! What the controller remembers of the cluster: our kinds whole, pods pruned to what decisions need.
 
-use k8s_openapi::api::core::v1::{Pod, PodSpec};
+use k8s_openapi::api::core::v1::{ConfigMap, Pod, PodSpec};
 use kube::{
     ResourceExt,
     runtime::reflector::{ObjectRef, Store},
@@ -11,7 +11,11 @@ use std::sync::{
     atomic::{AtomicBool, Ordering},
 };
 
-use crate::api::{agent::Agent, job::Job};
+use crate::api::{
+    agent::Agent,
+    job::{Job, STORE_CA_ANNOTATION},
+    protocol,
+};
 
 /// The caches, each filled by one watch.
 #[derive(Clone)]
@@ -19,6 +23,8 @@ pub struct Caches {
     pub jobs: Store<Job>,
     pub agents: Store<Agent>,
     pub pods: Store<Pod>,
+    /// The ConfigMap in which the store publishes its CA certificates.
+    pub store_ca: Store<ConfigMap>,
     /// Which of them have been filled once. The stores can tell too, but only one who waits for it.
     pub filled: Filled,
 }
@@ -29,13 +35,19 @@ pub struct Filled {
     pub jobs: Arc<AtomicBool>,
     pub agents: Arc<AtomicBool>,
     pub pods: Arc<AtomicBool>,
+    pub store_ca: Arc<AtomicBool>,
 }
 
 impl Filled {
     /// True once every cache has been filled: before that, what is missing proves nothing.
     pub fn all(&self) -> bool {
-        let Filled { jobs, agents, pods } = self;
-        [jobs, agents, pods]
+        let Filled {
+            jobs,
+            agents,
+            pods,
+            store_ca,
+        } = self;
+        [jobs, agents, pods, store_ca]
             .iter()
             .all(|filled| filled.load(Ordering::Relaxed))
     }
@@ -55,6 +67,13 @@ impl Caches {
         let attempt = job.status.as_ref()?.attempt()?;
         self.pods
             .get(&ObjectRef::new(&attempt.pod).within(&namespace))
+    }
+
+    /// The store's CA certificates (PEM), once it has started.
+    pub fn store_ca(&self) -> Option<String> {
+        let published = self.store_ca.state();
+        let text = published.first()?.data.as_ref()?.get(protocol::CA_KEY)?;
+        (!text.is_empty()).then(|| text.clone())
     }
 
     /// Jobs that have not begun and name this Agent.
@@ -80,7 +99,9 @@ impl Caches {
 /// ourselves.
 pub fn prune_pod(pod: &mut Pod) {
     pod.metadata.managed_fields = None;
-    pod.metadata.annotations = None;
+    if let Some(annotations) = &mut pod.metadata.annotations {
+        annotations.retain(|name, _| name == STORE_CA_ANNOTATION);
+    }
     pod.metadata.labels = None;
     pod.spec = pod.spec.take().map(|spec| PodSpec {
         node_name: spec.node_name,

@@ -16,8 +16,8 @@ use kube::{
 use serde_json::{Value, json};
 
 use crate::{
-    api::job::{JOB_FINALIZER, Job, JobStatus, POD_FINALIZER},
-    plan::refusal::Refusal,
+    api::job::{JOB_FINALIZER, Job, JobStatus, POD_FINALIZER, STORE_CA_ANNOTATION},
+    plan::{refusal::Refusal, status},
 };
 
 /// The name under which the controller owns its fields of a Job's status.
@@ -89,7 +89,7 @@ impl Cluster {
             "apiVersion": "herdctl.dev/v1alpha1",
             "kind": "Job",
             "metadata": {"resourceVersion": job.metadata.resource_version},
-            "status": status,
+            "status": status::the_controllers(status),
         });
         let params = PatchParams::apply(FIELD_MANAGER).force();
         let api = self.jobs(job);
@@ -181,6 +181,29 @@ impl Cluster {
         };
         let api = self.pods(namespace);
         unless_gone(call("delete the pod", api.delete(name, &params)).await).map(drop)
+    }
+
+    /// Gives this very pod the store's present certificates. A pod that is gone needs none.
+    pub async fn renew_store_ca(
+        &self,
+        pod: &Pod,
+        certificates: &str,
+    ) -> Result<Option<Pod>, CallError> {
+        let patch = json_patch([
+            test(["metadata", "uid"], json!(pod.uid())),
+            add(
+                ["metadata", "annotations", STORE_CA_ANNOTATION],
+                json!(certificates),
+            ),
+        ]);
+        let api = self.pods(pod.namespace().as_deref());
+        unless_gone(
+            patched(
+                "give the pod the store's new certificates",
+                api.patch(&pod.name_any(), &PatchParams::default(), &patch),
+            )
+            .await,
+        )
     }
 
     /// Takes our finalizer off this very pod; none is the answer when it is gone.

@@ -20,7 +20,7 @@ use crate::{
     api::job::Job,
     plan::{
         facts::PodFacts,
-        lifecycle::{Action, Means, Observed, PodLookup, Record, decide},
+        lifecycle::{Action, Means, Observed, PodLookup, decide},
         refusal::Refusal,
         settings::Settings,
     },
@@ -117,6 +117,7 @@ enum Step {
 
 fn next_action(job: &Job, sight: &Sight, session_id: &str, context: &Context) -> Action {
     let agent = context.caches.agent_of(job);
+    let store_ca = context.caches.store_ca();
     let seen = Observed {
         job,
         agent: agent.as_deref(),
@@ -129,7 +130,7 @@ fn next_action(job: &Job, sight: &Sight, session_id: &str, context: &Context) ->
             now: (context.clock)().trunc_subsecs(3),
             session_id,
             settings: &context.settings,
-            record: Record::SealedWithPod,
+            store_ca: store_ca.as_deref(),
         },
     )
 }
@@ -157,11 +158,24 @@ async fn act(
             cluster.delete_pod(namespace, &name, &uid).await?;
             return Ok(Step::Rest(None));
         }
-        Action::ReleasePod { name, uid } => {
+        Action::RenewStoreCa { .. } => {
+            let (Some(pod), Some(certificates)) = (sight.pod(), context.caches.store_ca()) else {
+                return Ok(Step::Rest(None));
+            };
+            let renewed = cluster.renew_store_ca(pod, &certificates).await?;
+            if let Some(pod) = &renewed {
+                context.recent.remember(pod);
+            }
+            *sight = Sight::Live(renewed.map(Box::new));
+        }
+        Action::ReleasePod { name, uid, sealed } => {
             info!(
                 pod = name,
-                uid, "the pod's outcome is recorded; letting it go"
+                uid, sealed, "the pod's outcome is recorded; letting it go"
             );
+            if !sealed {
+                context.announcer.unsealed(job);
+            }
             let Some(pod) = sight.pod().cloned() else {
                 return Ok(Step::Rest(None));
             };
@@ -219,6 +233,7 @@ fn name(action: &Action) -> &'static str {
         Action::CreatePod(_) => "create pod",
         Action::LookUpPod => "look up pod",
         Action::DeletePod { .. } => "delete pod",
+        Action::RenewStoreCa { .. } => "renew store CA",
         Action::ReleasePod { .. } => "release pod",
         Action::ReleaseJob => "release Job",
         Action::Wait(_) => "wait",

@@ -7,7 +7,7 @@ use std::sync::{
 };
 
 use futures::{Stream, StreamExt, future, stream::BoxStream};
-use k8s_openapi::api::core::v1::Pod;
+use k8s_openapi::api::core::v1::{ConfigMap, Pod};
 use kube::{
     Api, Client, Resource, ResourceExt,
     core::DeserializeGuard,
@@ -30,20 +30,30 @@ use crate::{
 /// A watch whose connection has silently died is noticed when the server should have ended it.
 const WATCH_SECONDS: u32 = 60;
 
+/// The ConfigMap in which the store publishes its certificates.
+#[derive(Clone, Debug)]
+pub struct ConfigMapName {
+    pub namespace: String,
+    pub name: String,
+}
+
 /// Starts the watches; answers the caches and the stream of Jobs to look at. Each step of `again` means
 /// all of them; it is also made here when a cache has been filled.
 pub fn start(
     client: &Client,
+    store_ca: &ConfigMapName,
     again: &watch::Sender<u64>,
 ) -> (Caches, BoxStream<'static, ObjectRef<Job>>) {
     let (jobs, jobs_writer) = reflector::store();
     let (agents, agents_writer) = reflector::store();
     let (pods, pods_writer) = reflector::store();
+    let (published, published_writer) = reflector::store();
     let filled = Filled::default();
     let caches = Caches {
         jobs,
         agents,
         pods,
+        store_ca: published,
         filled: filled.clone(),
     };
 
@@ -71,24 +81,38 @@ pub fn start(
         .touched_objects()
         .filter_map(|change| future::ready(readable(change)))
         .map(|pod| owner(&pod).into_iter().collect());
-    let known = caches.clone();
-    let all = steps(again.subscribe()).map(move |()| {
-        let jobs = known.jobs.state();
-        jobs.iter()
-            .map(|job| ObjectRef::from_obj(job.as_ref()))
-            .collect()
-    });
+    let published = Api::<ConfigMap>::namespaced(client.clone(), &store_ca.namespace);
+    let this_one = everything().fields(&format!("metadata.name={}", store_ca.name));
+    let jobs = caches.jobs.clone();
+    let store_changes = watcher::watcher(published, this_one)
+        .default_backoff()
+        .modify(prune)
+        .reflect(published_writer)
+        .inspect(tell_filled(filled.store_ca, again))
+        .touched_objects()
+        .filter_map(|change| future::ready(readable(change)))
+        .map(move |_| every_job(&jobs));
+    let jobs = caches.jobs.clone();
+    let all = steps(again.subscribe()).map(move |()| every_job(&jobs));
 
     let changes = futures::stream::select_all([
         job_changes.boxed(),
         agent_changes.boxed(),
         pod_changes.boxed(),
+        store_changes.boxed(),
         all.boxed(),
     ]);
     (
         caches,
         changes.flat_map(futures::stream::iter::<Vec<_>>).boxed(),
     )
+}
+
+fn every_job(jobs: &reflector::Store<Job>) -> Vec<ObjectRef<Job>> {
+    jobs.state()
+        .iter()
+        .map(|job| ObjectRef::from_obj(job.as_ref()))
+        .collect()
 }
 
 fn everything() -> watcher::Config {

@@ -1,6 +1,7 @@
-//! What a pod proves about its Job's end. The order of belief, best first: the runner's verdict in the
-//! termination message, counted only with the exit codes that the runner alone gives; what was asked
-//! (cancel, deletion, a passed deadline); what Kubernetes says killed it; the exit status.
+//! What a pod proves about its Job's end. The order of belief, best first: the runner's verdict that the
+//! output store received, since only the runner can write into the spool; its verdict in the termination
+//! message, counted only with the exit codes that the runner alone gives; what was asked (cancel,
+//! deletion, a passed deadline); what Kubernetes says killed it; the exit status.
 
 use chrono::{DateTime, Utc};
 
@@ -58,10 +59,15 @@ pub struct End {
     pub why: Option<String>,
 }
 
-/// Concludes from a pod.
-pub fn conclude(pod: &PodFacts, asked: Asked<'_>) -> Conclusion {
+/// Concludes from a pod and, if there is one, the verdict that the store received from it.
+pub fn conclude(pod: &PodFacts, report: Option<&Verdict>, asked: Asked<'_>) -> Conclusion {
+    if let Some(verdict) = report.filter(|it| is_the_runners_alone(it))
+        && !asked.stopping
+    {
+        return over(in_its_words(verdict), pod, None, Some(verdict.clone()));
+    }
     match &pod.agent {
-        AgentState::Ended(end) => of_ended_agent(pod, end, asked),
+        AgentState::Ended(end) => of_ended_agent(pod, end, report, asked),
         AgentState::NotStarted | AgentState::Running { .. } if pod.is_dead() => over(
             asked_for(asked, &pod.name).unwrap_or_else(|| killed(pod)),
             pod,
@@ -81,25 +87,55 @@ pub fn conclude(pod: &PodFacts, asked: Asked<'_>) -> Conclusion {
 }
 
 /// Concludes from a pod that is gone although its end was never seen.
-pub fn conclude_without_pod(pod: &str, asked: Asked<'_>) -> End {
-    let lost = || Outcome {
-        reason: Reason::PodDeleted,
-        message: format!(
-            "pod {pod} is gone and its end was never seen: somebody removed it together with its finalizer"
-        ),
+pub fn conclude_without_pod(pod: &str, report: Option<&Verdict>, asked: Asked<'_>) -> End {
+    let lost = || match report {
+        Some(verdict) => in_its_words(verdict),
+        None => Outcome {
+            reason: Reason::PodDeleted,
+            message: format!(
+                "pod {pod} is gone and its end was never seen: somebody removed it together with its finalizer"
+            ),
+        },
     };
-    let outcome = asked_for(asked, pod).unwrap_or_else(lost);
+    let spoken = report.filter(|it| is_the_runners_alone(it) && !asked.stopping);
+    let outcome = spoken
+        .map(in_its_words)
+        .or_else(|| asked_for(asked, pod))
+        .unwrap_or_else(lost);
     End {
         outcome,
-        verdict: None,
-        started: None,
-        ended: None,
+        verdict: report.cloned(),
+        started: report.and_then(|it| it.started_at),
+        ended: report.and_then(|it| it.ended_at),
         why: Some(format!("pod {pod} is gone")),
     }
 }
 
-fn of_ended_agent(pod: &PodFacts, end: &Ended, asked: Asked<'_>) -> Conclusion {
-    let verdict = verdict(end);
+/// The runner itself determined this end: neither a signal from outside nor one from the kernel, of
+/// which Kubernetes knows more.
+fn is_the_runners_alone(verdict: &Verdict) -> bool {
+    let by_itself = match verdict.stopped_by {
+        StoppedBy::Timeout | StoppedBy::Stall | StoppedBy::Fence => return true,
+        StoppedBy::Nobody => true,
+        StoppedBy::Signal | StoppedBy::SpoolFailure => false,
+    };
+    by_itself && !matches!(verdict.exit, Some(ProcessExit::Signal(_)))
+}
+
+fn in_its_words(verdict: &Verdict) -> Outcome {
+    Outcome {
+        reason: verdict.reason,
+        message: text::one_line(&verdict.message, MAX_QUOTE_BYTES * 2),
+    }
+}
+
+fn of_ended_agent(
+    pod: &PodFacts,
+    end: &Ended,
+    report: Option<&Verdict>,
+    asked: Asked<'_>,
+) -> Conclusion {
+    let verdict = report.cloned().or_else(|| verdict(end));
     if asked.stopping {
         let outcome = asked_for(asked, &pod.name).unwrap_or_else(cancelled);
         return over(outcome, pod, Some(end), verdict);
@@ -175,10 +211,7 @@ fn corrected(verdict: &Verdict, end: &Ended) -> Outcome {
     if verdict.reason == Reason::AgentCrashed && killed && end.reason == "OOMKilled" {
         return out_of_memory();
     }
-    Outcome {
-        reason: verdict.reason,
-        message: text::one_line(&verdict.message, MAX_QUOTE_BYTES * 2),
-    }
+    in_its_words(verdict)
 }
 
 fn asked_for(asked: Asked<'_>, pod: &str) -> Option<Outcome> {

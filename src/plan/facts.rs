@@ -6,7 +6,10 @@ use k8s_openapi::{
     apimachinery::pkg::apis::meta::v1::{OwnerReference, Time},
 };
 
-use crate::api::{GROUP, job::POD_FINALIZER};
+use crate::api::{
+    GROUP,
+    job::{POD_FINALIZER, STORE_CA_ANNOTATION},
+};
 
 /// The name of the container that runs the agent.
 pub const AGENT_CONTAINER: &str = "agent";
@@ -34,6 +37,10 @@ pub struct PodFacts {
     pub disruption: Option<Said>,
     /// The scheduler's word when no node fits.
     pub unschedulable: Option<String>,
+    /// When its last container ended, if any has.
+    pub ended: Option<DateTime<Utc>>,
+    /// The certificates by which its sidecar knows the store.
+    pub store_ca: Option<String>,
     pub agent: AgentState,
     /// The containers that wait, in the order in which they start.
     pub waiting: Vec<Waiting>,
@@ -110,10 +117,23 @@ impl From<&Pod> for PodFacts {
             unschedulable: condition(status, "PodScheduled", "False")
                 .filter(|said| said.reason == "Unschedulable")
                 .map(|said| said.message),
+            ended: last_end(status),
+            store_ca: meta
+                .annotations
+                .as_ref()
+                .and_then(|annotations| annotations.get(STORE_CA_ANNOTATION).cloned()),
             agent: agent_state(status),
             waiting: waiting(status),
         }
     }
+}
+
+fn last_end(status: &PodStatus) -> Option<DateTime<Utc>> {
+    let init = status.init_container_statuses.iter().flatten();
+    init.chain(status.container_statuses.iter().flatten())
+        .filter_map(|container| container.state.as_ref()?.terminated.as_ref())
+        .filter_map(|end| time(end.finished_at.as_ref()))
+        .max()
 }
 
 fn is_job(owner: &OwnerReference) -> bool {
@@ -206,6 +226,7 @@ pub mod tests {
             "metadata": {
                 "name": "hello-1", "namespace": "team-a", "uid": "pod-uid",
                 "finalizers": [POD_FINALIZER],
+                "annotations": {STORE_CA_ANNOTATION: "CA"},
                 "ownerReferences": [{"apiVersion": "herdctl.dev/v1alpha1", "kind": "Job",
                     "name": "hello", "uid": "job-uid", "controller": true}],
             },

@@ -10,6 +10,7 @@
 //! finalizer goes.
 
 mod attempt;
+mod ending;
 mod whose;
 
 use std::time::Duration;
@@ -36,6 +37,8 @@ use crate::api::{
 /// How long to wait before a refused pod is tried again. Quotas can't be watched without more rights.
 const RETRY_REFUSED: Duration = Duration::from_secs(5);
 
+/// Pods need the store's certificate to know it by.
+const NO_STORE: &str = "the output store has never started; the Job starts by itself when it has: look at the pods of the operator";
 /// The one attempt that a Job has until attempts can follow each other.
 const FIRST_ATTEMPT: u32 = 1;
 
@@ -68,14 +71,8 @@ pub struct Means<'a> {
     /// A fresh id, used if a session begins.
     pub session_id: &'a str,
     pub settings: &'a Settings,
-    pub record: Record,
-}
-
-/// When an ended attempt's output is safe, so that its pod object may go.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Record {
-    /// There is no store: a terminal pod counts as sealed.
-    SealedWithPod,
+    /// The output store's CA certificates (PEM); none before it has started for the first time.
+    pub store_ca: Option<&'a str>,
 }
 
 /// What to do next.
@@ -91,10 +88,17 @@ pub enum Action {
         name: String,
         uid: String,
     },
+    /// Give the pod's sidecar the store's present certificates.
+    RenewStoreCa {
+        name: String,
+        uid: String,
+    },
     /// Take our finalizer off the pod.
     ReleasePod {
         name: String,
         uid: String,
+        /// False: its record is not sealed, and was waited for long enough.
+        sealed: bool,
     },
     /// Take our finalizer off the Job.
     ReleaseJob,
@@ -108,7 +112,7 @@ pub fn decide(seen: &Observed<'_>, means: Means<'_>) -> Action {
     let empty = JobStatus::default();
     let status = job.status.as_ref().unwrap_or(&empty);
     if status.is_final() {
-        return after_the_end(seen, status, means);
+        return ending::after_the_end(seen, status, means);
     }
     match status.attempt() {
         None => before_the_intent(seen, means),
@@ -135,12 +139,16 @@ fn before_the_intent(seen: &Observed<'_>, means: Means<'_>) -> Action {
         );
         return wait_pending(job, Reason::AgentNotFound, &message, means);
     };
+    let Some(store_ca) = means.store_ca else {
+        return wait_pending(job, Reason::Starting, NO_STORE, means);
+    };
     match attempt::build(
         job,
         &agent.spec,
         means.session_id,
         FIRST_ATTEMPT,
         means.settings,
+        store_ca,
     ) {
         Err(BuildError::NoPrompt(message)) => {
             wait_pending(job, Reason::ConfigMissing, &message, means)
@@ -170,6 +178,7 @@ fn before_the_intent(seen: &Observed<'_>, means: Means<'_>) -> Action {
                 started: None,
                 ended: None,
                 why: None,
+                recorded: None,
                 closed: None,
             },
             means.now,
@@ -198,15 +207,17 @@ fn with_attempt(
                 };
                 with_pod(job, status, pod, asked, deadline, means)
             }
-            PodIs::Another => lost(job, attempt, asked, means),
-            PodIs::AnEarlierJobs if unwanted => lost(job, attempt, asked, means),
+            PodIs::Another => lost(job, status, attempt, asked, means),
+            PodIs::AnEarlierJobs if unwanted => lost(job, status, attempt, asked, means),
             PodIs::AnEarlierJobs => whose::make_room(job, status, pod, deadline, means),
             PodIs::Foreign => end_without_pod(job, whose::foreign(pod), means),
         },
         PodLookup::NotSeen if attempt.uid.is_some() || unwanted => Action::LookUpPod,
-        PodLookup::Gone if attempt.uid.is_some() || unwanted => lost(job, attempt, asked, means),
+        PodLookup::Gone if attempt.uid.is_some() || unwanted => {
+            lost(job, status, attempt, asked, means)
+        }
         PodLookup::NotSeen | PodLookup::Gone => create(job, status, attempt, means),
-        PodLookup::Refused(refused) => after_refusal(job, attempt, refused, asked, means),
+        PodLookup::Refused(refused) => after_refusal(job, status, attempt, refused, asked, means),
     }
 }
 
@@ -218,13 +229,18 @@ fn with_pod(
     deadline: DateTime<Utc>,
     means: Means<'_>,
 ) -> Action {
-    match evidence::conclude(pod, asked) {
+    let report = ending::report(status, pod.uid.as_str());
+    match evidence::conclude(pod, report.as_ref(), asked) {
         Conclusion::Over(end) => {
             Action::WriteStatus(Box::new(status::ended(job, Some(pod), &end, means.now)))
         }
         Conclusion::Unclear => Action::Wait(None),
         Conclusion::Alive if asked.cancel || asked.deletion => stop(job, status, pod, asked, means),
         Conclusion::Alive if asked.start_overdue => delete_once(pod),
+        Conclusion::Alive if ending::knows_an_old_store(pod, means) => Action::RenewStoreCa {
+            name: pod.name.clone(),
+            uid: pod.uid.clone(),
+        },
         Conclusion::Alive => follow(job, status, pod, deadline, means),
     }
 }
@@ -292,7 +308,17 @@ fn create(job: &Job, status: &JobStatus, attempt: &Attempt, means: Means<'_>) ->
     let empty = AgentSpec::default();
     let agent = attempt::captured(status, &empty);
     let session_id = status.session_id.as_deref().unwrap_or(means.session_id);
-    match attempt::build(job, agent, session_id, attempt.number, means.settings) {
+    let Some(store_ca) = means.store_ca else {
+        return wait_pending(job, Reason::Starting, NO_STORE, means);
+    };
+    match attempt::build(
+        job,
+        agent,
+        session_id,
+        attempt.number,
+        means.settings,
+        store_ca,
+    ) {
         Ok(pod) => Action::CreatePod(Box::new(pod)),
         Err(BuildError::NoPrompt(message) | BuildError::Invalid(message)) => end_without_pod(
             job,
@@ -307,73 +333,36 @@ fn create(job: &Job, status: &JobStatus, attempt: &Attempt, means: Means<'_>) ->
 
 fn after_refusal(
     job: &Job,
+    status: &JobStatus,
     attempt: &Attempt,
     refused: &Refusal,
     asked: Asked<'_>,
     means: Means<'_>,
 ) -> Action {
     if asked.cancel || asked.deletion || asked.start_overdue {
-        return lost(job, attempt, asked, means);
+        return lost(job, status, attempt, asked, means);
     }
     match refusal::consequence(refused, &attempt.pod) {
         Consequence::End(outcome) => end_without_pod(job, outcome, means),
         Consequence::Wait { reason, message } => {
             let next = status::pending(job, reason, &message, means.now);
-            let empty = JobStatus::default();
-            write_if_new(
-                job.status.as_ref().unwrap_or(&empty),
-                next,
-                Some(RETRY_REFUSED),
-            )
+            write_if_new(status, next, Some(RETRY_REFUSED))
         }
     }
 }
 
-fn after_the_end(seen: &Observed<'_>, status: &JobStatus, means: Means<'_>) -> Action {
-    let job = seen.job;
-    if status.observed_generation != job.metadata.generation {
-        return Action::WriteStatus(Box::new(status::current(job)));
-    }
-    let pod = match (status.attempt(), &seen.pod) {
-        (Some(attempt), PodLookup::Seen(pod))
-            if whose::pod_of(job, attempt, pod) == PodIs::Ours =>
-        {
-            pod
-        }
-        // The cache may not have a pod yet that was made just before; its finalizer would hold it for ever.
-        (Some(_), PodLookup::NotSeen) if is_deleted(job) && is_held(job) => {
-            return Action::LookUpPod;
-        }
-        _ => return release_job(job),
-    };
-    let ended = matches!(pod.agent, AgentState::Ended(_));
-    if !pod.is_dead() {
-        // An agent that has ended leaves by itself; anything else must not begin now.
-        return if ended && !is_deleted(job) {
-            Action::Wait(None)
-        } else {
-            delete_once(pod)
-        };
-    }
-    match means.record {
-        Record::SealedWithPod if pod.held => Action::ReleasePod {
-            name: pod.name.clone(),
-            uid: pod.uid.clone(),
-        },
-        Record::SealedWithPod => release_job(job),
-    }
-}
-
-fn release_job(job: &Job) -> Action {
-    if is_deleted(job) && is_held(job) {
-        Action::ReleaseJob
-    } else {
-        Action::Wait(None)
-    }
-}
-
-fn lost(job: &Job, attempt: &Attempt, asked: Asked<'_>, means: Means<'_>) -> Action {
-    let end: End = evidence::conclude_without_pod(&attempt.pod, asked);
+fn lost(
+    job: &Job,
+    status: &JobStatus,
+    attempt: &Attempt,
+    asked: Asked<'_>,
+    means: Means<'_>,
+) -> Action {
+    let report = attempt
+        .uid
+        .as_deref()
+        .and_then(|uid| ending::report(status, uid));
+    let end: End = evidence::conclude_without_pod(&attempt.pod, report.as_ref(), asked);
     Action::WriteStatus(Box::new(status::ended(job, None, &end, means.now)))
 }
 

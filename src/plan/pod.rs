@@ -23,7 +23,7 @@ use super::{
 };
 use crate::api::{
     agent::AgentSpec,
-    job::{Job, POD_FINALIZER},
+    job::{Job, POD_FINALIZER, STORE_CA_ANNOTATION},
     pod_template::PodTemplate,
     run,
 };
@@ -50,6 +50,8 @@ pub struct PodOf<'a> {
     pub run: RunOf<'a>,
     pub deadlines: Deadlines,
     pub settings: &'a Settings,
+    /// The store's CA certificates (PEM).
+    pub store_ca: &'a str,
 }
 
 /// The name of an attempt's pod. It follows from the Job and the number, so that creating it twice is a
@@ -82,6 +84,7 @@ fn metadata(of: PodOf<'_>, template: &PodTemplate) -> Result<ObjectMeta, InputsE
         run::ANNOTATION.to_owned(),
         inputs(of.run, &of.job.spec, of.agent, of.deadlines)?,
     );
+    annotations.insert(STORE_CA_ANNOTATION.to_owned(), of.store_ca.to_owned());
     Ok(ObjectMeta {
         name: Some(name(of.run.job, of.run.attempt)),
         namespace: of.job.metadata.namespace.clone(),
@@ -101,7 +104,7 @@ fn spec(of: PodOf<'_>, template: &PodTemplate) -> PodSpec {
         cancel_grace,
     } = of.deadlines;
     PodSpec {
-        init_containers: Some(vec![ship::container(of.settings)]),
+        init_containers: Some(vec![ship::container(of)]),
         containers: vec![agent::container(of.agent, template, of.settings)],
         volumes: Some(volumes::all()),
         restart_policy: Some("Never".to_owned()),

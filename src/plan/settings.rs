@@ -34,6 +34,10 @@ pub struct Settings {
     pub ship_resources: Option<ResourceRequirements>,
     /// How long a pod may stay after its agent's end to hand its output over.
     pub drain_timeout: Duration,
+    /// How long an ended pod's object waits for its record to be sealed.
+    pub seal_timeout: Duration,
+    /// Where agents' pods find the output store: `https://HOST:PORT`.
+    pub store: String,
 }
 
 /// The deadlines of one Job, defaults filled in.

@@ -89,10 +89,25 @@ pub fn stopping(job: &Job, message: &str, now: DateTime<Utc>) -> JobStatus {
 
 /// The end of a Job that never had a pod.
 pub fn ended_without_pod(job: &Job, outcome: &Outcome, now: DateTime<Utc>) -> JobStatus {
-    let mut status = current(job);
+    let mut status = closed(job, now);
     decide(&mut status, outcome);
     status.completed_at = Some(now);
     with_conditions(status, now)
+}
+
+/// Nothing more can come from the last attempt's pod.
+pub fn closed(job: &Job, now: DateTime<Utc>) -> JobStatus {
+    let mut status = current(job);
+    if let Some(attempt) = last(&mut status) {
+        attempt.closed = Some(now);
+    }
+    status
+}
+
+fn is_reported(status: &JobStatus) -> bool {
+    status
+        .attempt()
+        .is_some_and(|attempt| status.report_on(attempt).is_some())
 }
 
 /// The end of a Job by what its pod proved; `pod` is absent when it is gone.
@@ -116,10 +131,15 @@ pub fn ended(job: &Job, pod: Option<&PodFacts>, end: &End, now: DateTime<Utc>) -
         .as_ref()
         .and_then(|verdict| verdict.text.clone());
     let started = status.started_at;
+    let reported = is_reported(&status);
+    let over_for_good = pod.is_none_or(PodFacts::is_dead) && !reported;
+    let recorded = end.verdict.as_ref().filter(|_| !reported);
     if let Some(attempt) = last(&mut status) {
         attempt.started = attempt.started.or(started);
         attempt.ended = Some(completed);
         attempt.why = end.why.clone();
+        attempt.recorded = recorded.map(|verdict| verdict.segment.bytes);
+        attempt.closed = over_for_good.then_some(now);
     }
     decide(&mut status, &end.outcome);
     with_conditions(status, now)
@@ -193,7 +213,13 @@ fn with_conditions(mut status: JobStatus, now: DateTime<Utc>) -> JobStatus {
         .map(|reason| reason.to_string())
         .unwrap_or_default();
     let message = status.message.clone().unwrap_or_default();
-    status.conditions = wanted
+    let theirs: Vec<Condition> = status
+        .conditions
+        .iter()
+        .filter(|it| it.type_.is_the_stores())
+        .cloned()
+        .collect();
+    let ours: Vec<Condition> = wanted
         .into_iter()
         .map(|(type_, holds)| {
             let value = if holds {
@@ -214,7 +240,18 @@ fn with_conditions(mut status: JobStatus, now: DateTime<Utc>) -> JobStatus {
             })
         })
         .collect();
+    status.conditions = ours.into_iter().chain(theirs).collect();
     status
+}
+
+/// The part of a status that the controller writes: the store's fields are not its to apply.
+pub fn the_controllers(status: &JobStatus) -> JobStatus {
+    let mut own = status.clone();
+    own.report = None;
+    own.progress = None;
+    own.output = None;
+    own.conditions.retain(|it| !it.type_.is_the_stores());
+    own
 }
 
 #[cfg(test)]

@@ -31,7 +31,7 @@ fn dead(mut pod: PodFacts) -> PodFacts {
 }
 
 fn reason(pod: &PodFacts, asked: Asked<'_>) -> Option<Reason> {
-    match conclude(pod, asked) {
+    match conclude(pod, None, asked) {
         Conclusion::Over(end) => Some(end.outcome.reason),
         Conclusion::Alive | Conclusion::Unclear => None,
     }
@@ -79,7 +79,7 @@ fn a_verdict_that_agrees_with_its_exit_code_decides_at_once() {
 fn a_forged_success_counts_with_no_other_exit_code() {
     for code in [1, 2, 74, 75, 76, 78, 137, 143] {
         let pod = dead(ended(code, "Error", &finished()));
-        let Conclusion::Over(end) = conclude(&pod, NOTHING) else {
+        let Conclusion::Over(end) = conclude(&pod, None, NOTHING) else {
             panic!("{code}")
         };
         assert_ne!(end.outcome.phase(), Phase::Completed, "{code}");
@@ -137,7 +137,7 @@ fn a_stop_from_outside_is_what_was_asked_for_or_waits_for_kubernetes() {
         ),
         Some(Reason::JobDeleted)
     );
-    assert_eq!(conclude(&pod, NOTHING), Conclusion::Unclear);
+    assert_eq!(conclude(&pod, None, NOTHING), Conclusion::Unclear);
     assert_eq!(
         reason(&dead(pod.clone()), NOTHING),
         Some(Reason::AgentCrashed)
@@ -256,7 +256,7 @@ fn a_pod_that_waits_is_alive_and_an_impossible_one_is_not() {
         }]})))
     };
     assert_eq!(
-        conclude(&waiting("ErrImagePull"), CANCEL),
+        conclude(&waiting("ErrImagePull"), None, CANCEL),
         Conclusion::Alive
     );
     assert_eq!(
@@ -268,11 +268,13 @@ fn a_pod_that_waits_is_alive_and_an_impossible_one_is_not() {
 #[test]
 fn a_pod_that_vanished_is_lost_unless_its_end_was_asked_for() {
     assert_eq!(
-        conclude_without_pod("hello-1", NOTHING).outcome.reason,
+        conclude_without_pod("hello-1", None, NOTHING)
+            .outcome
+            .reason,
         Reason::PodDeleted
     );
     assert_eq!(
-        conclude_without_pod("hello-1", CANCEL).outcome.reason,
+        conclude_without_pod("hello-1", None, CANCEL).outcome.reason,
         Reason::Cancelled
     );
 }
@@ -296,9 +298,105 @@ fn a_start_that_took_too_long_says_what_it_waited_for() {
             Reason::ImageUnavailable,
         ),
     ] {
-        let end = conclude_without_pod("hello-1", overdue(waited_for));
+        let end = conclude_without_pod("hello-1", None, overdue(waited_for));
         assert_eq!(end.outcome.reason, expected);
         let why = waited_for.map_or("hello-1", |(_, why)| why);
         assert!(end.outcome.message.contains(why), "{}", end.outcome.message);
     }
+}
+
+fn reported(reason: Reason, stopped_by: &str, exit: Value) -> Verdict {
+    serde_json::from_str(&spoken(reason, stopped_by, exit)).unwrap()
+}
+
+fn by_report(pod: &PodFacts, report: &Verdict, asked: Asked<'_>) -> Option<Reason> {
+    match conclude(pod, Some(report), asked) {
+        Conclusion::Over(end) => Some(end.outcome.reason),
+        Conclusion::Alive | Conclusion::Unclear => None,
+    }
+}
+
+#[test]
+fn a_report_ends_a_run_before_the_kubelet_speaks_where_the_runner_determined_the_end() {
+    let running = PodFacts::from(&pod(json!({"phase": "Running", "containerStatuses": [{
+        "name": "agent", "image": "a", "imageID": "", "ready": true, "restartCount": 0,
+        "state": {"running": {"startedAt": "2027-01-15T08:00:01Z"}},
+    }]})));
+    let stopping = Asked {
+        stopping: true,
+        ..CANCEL
+    };
+    for (report, asked, expected) in [
+        (
+            reported(Reason::Completed, "nobody", json!({"code": 0})),
+            NOTHING,
+            Some(Reason::Completed),
+        ),
+        (
+            reported(Reason::MaxTurns, "nobody", json!({"code": 1})),
+            NOTHING,
+            Some(Reason::MaxTurns),
+        ),
+        (
+            reported(Reason::TimedOut, "timeout", json!({"signal": 9})),
+            NOTHING,
+            Some(Reason::TimedOut),
+        ),
+        (
+            reported(Reason::Stalled, "stall", json!({"code": 143})),
+            NOTHING,
+            Some(Reason::Stalled),
+        ),
+        // Who sent a signal, and why, Kubernetes knows.
+        (
+            reported(Reason::AgentCrashed, "signal", json!({"code": 143})),
+            NOTHING,
+            None,
+        ),
+        (
+            reported(Reason::AgentCrashed, "nobody", json!({"signal": 9})),
+            NOTHING,
+            None,
+        ),
+        // A verdict that was there before the cancel was recorded wins, a later one doesn't.
+        (
+            reported(Reason::Completed, "nobody", json!({"code": 0})),
+            CANCEL,
+            Some(Reason::Completed),
+        ),
+        (
+            reported(Reason::Completed, "nobody", json!({"code": 0})),
+            stopping,
+            None,
+        ),
+    ] {
+        assert_eq!(
+            by_report(&running, &report, asked),
+            expected,
+            "{report:?} {asked:?}"
+        );
+    }
+}
+
+#[test]
+fn a_report_needs_no_exit_code() {
+    let good = reported(Reason::Completed, "nobody", json!({"code": 0}));
+    let killed_later = ended(137, "Error", "");
+    assert_eq!(
+        by_report(&killed_later, &good, NOTHING),
+        Some(Reason::Completed)
+    );
+    assert_eq!(
+        conclude_without_pod("hello-1", Some(&good), NOTHING)
+            .outcome
+            .reason,
+        Reason::Completed
+    );
+}
+
+#[test]
+fn a_report_of_a_kill_is_explained_by_kubernetes() {
+    let killed = reported(Reason::AgentCrashed, "nobody", json!({"signal": 9}));
+    let pod = ended(1, "OOMKilled", "");
+    assert_eq!(by_report(&pod, &killed, NOTHING), Some(Reason::OomKilled));
 }

@@ -41,6 +41,7 @@ pub(super) fn build(
     session_id: &str,
     attempt: u32,
     settings: &Settings,
+    store_ca: &str,
 ) -> Result<Pod, BuildError> {
     let deadlines =
         Deadlines::of(&job.spec, agent).map_err(|error| BuildError::Invalid(error.to_string()))?;
@@ -56,6 +57,7 @@ pub(super) fn build(
         run,
         deadlines,
         settings,
+        store_ca,
     })
     .map_err(|error| match error {
         InputsError::NoPrompt { .. } => BuildError::NoPrompt(error.to_string()),

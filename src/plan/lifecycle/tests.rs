@@ -3,7 +3,11 @@ use serde_json::json;
 
 use super::*;
 use crate::{
-    api::{agent::AgentSpec, job::JobSpec},
+    api::{
+        agent::AgentSpec,
+        job::JobSpec,
+        record::{Output, Report},
+    },
     plan::facts::tests::pod as a_pod,
 };
 
@@ -15,6 +19,7 @@ fn settings() -> Settings {
     Settings {
         operator_image: "o:1".into(),
         agent_image: "a:1".into(),
+        seal_timeout: Duration::from_secs(600),
         ..Settings::default()
     }
 }
@@ -64,7 +69,7 @@ fn next(job: &Job, agent: Option<&Agent>, pod: PodLookup, now: DateTime<Utc>) ->
         now,
         session_id: "s-1",
         settings: &settings,
-        record: Record::SealedWithPod,
+        store_ca: Some("CA"),
     };
     decide(&Observed { job, agent, pod }, means)
 }
@@ -199,10 +204,12 @@ fn a_running_agent_is_told_once_and_its_end_is_final() {
     assert_eq!(status.result.unwrap().text, "done");
     for pod in [seen(pod_running()), PodLookup::NotSeen, PodLookup::Gone] {
         let after = next(&done, Some(&agent()), pod, at(99));
-        assert!(
-            !matches!(after, Action::WriteStatus(_) | Action::CreatePod(_)),
-            "{after:?}"
-        );
+        assert!(!matches!(after, Action::CreatePod(_)), "{after:?}");
+        if let Action::WriteStatus(_) = after {
+            let mut status = written(&done, after).status.unwrap();
+            status.attempts[0].closed = None;
+            assert_eq!(Some(status), done.status);
+        }
     }
 }
 
@@ -223,16 +230,148 @@ fn a_pod_is_let_go_only_after_the_outcome_is_written_and_it_is_dead() {
         Action::Wait(None)
     );
     pod.terminal = true;
-    let release = next(&done, None, seen(pod.clone()), at(10));
+    let closed = written(&done, next(&done, None, seen(pod.clone()), at(10)));
     assert_eq!(
-        release,
-        Action::ReleasePod {
+        closed.status.as_ref().unwrap().attempt().unwrap().closed,
+        Some(at(10)),
+        "no report came, and none can come"
+    );
+    let sealed = sealed(closed);
+    let release = next(&sealed, None, seen(pod.clone()), at(10));
+    assert_eq!(release, release_pod(true));
+    pod.held = false;
+    assert_eq!(next(&sealed, None, seen(pod), at(11)), Action::Wait(None));
+}
+
+fn release_pod(sealed: bool) -> Action {
+    Action::ReleasePod {
+        name: "hello-1".into(),
+        uid: "pod-uid".into(),
+        sealed,
+    }
+}
+
+/// The Job as the store has sealed its record.
+fn sealed(mut job: Job) -> Job {
+    job.status.as_mut().unwrap().output = Some(Output {
+        sealed: Some(at(100)),
+        ..Output::default()
+    });
+    job
+}
+
+/// The Job as the store has told that its pod's agent did well.
+fn reported(mut job: Job) -> Job {
+    let AgentState::Ended(end) = pod_completed().agent else {
+        panic!()
+    };
+    job.status.as_mut().unwrap().report = Some(Report {
+        attempt: 1,
+        uid: "pod-uid".into(),
+        at: at(5),
+        verdict: end.message,
+    });
+    job
+}
+
+#[test]
+fn a_report_makes_the_job_final_while_its_pod_still_runs_and_drains() {
+    let job = reported(running());
+    let done = written(&job, next(&job, None, seen(pod_running()), at(6)));
+    let status = done.status.as_ref().unwrap();
+    assert_eq!(status.reason, Some(Reason::Completed));
+    assert_eq!(status.result.as_ref().unwrap().text, "done");
+    assert_eq!(
+        (status.attempts[0].closed, status.attempts[0].recorded),
+        (None, None)
+    );
+    assert_eq!(
+        next(&done, None, seen(pod_running()), at(6)),
+        Action::Wait(None)
+    );
+    let mut gone = pod_completed();
+    gone.terminal = true;
+    let sealed = sealed(done);
+    assert_eq!(next(&sealed, None, seen(gone), at(8)), release_pod(true));
+}
+
+#[test]
+fn a_report_of_another_pod_says_nothing() {
+    let mut job = reported(running());
+    job.status.as_mut().unwrap().report.as_mut().unwrap().uid = "another".into();
+    assert_eq!(
+        next(&job, None, seen(pod_running()), at(6)),
+        Action::Wait(None)
+    );
+}
+
+#[test]
+fn a_dead_pod_waits_for_the_seal_as_long_as_was_agreed_and_less_when_the_job_is_deleted() {
+    let job = running();
+    let mut pod = pod_completed();
+    pod.terminal = true;
+    pod.ended = Some(at(9));
+    let done = written(&job, next(&job, None, seen(pod.clone()), at(9)));
+    let wait = next(&done, None, seen(pod.clone()), at(19));
+    assert_eq!(wait, Action::Wait(Some(Duration::from_secs(590))));
+    let deleted = deleted(done.clone());
+    let wait = next(&deleted, None, seen(pod.clone()), at(19));
+    assert_eq!(wait, Action::Wait(Some(Duration::from_secs(50))));
+    assert_eq!(next(&done, None, seen(pod), at(609)), release_pod(false));
+}
+
+#[test]
+fn what_the_kubelets_message_counted_is_kept_where_no_report_came() {
+    let job = running();
+    let done = written(&job, next(&job, None, seen(pod_completed()), at(9)));
+    assert_eq!(done.status.unwrap().attempts[0].recorded, Some(1));
+}
+
+#[test]
+fn nothing_starts_before_the_store_has_started_once() {
+    let job = job();
+    let settings = settings();
+    let means = Means {
+        now: at(0),
+        session_id: "s-1",
+        settings: &settings,
+        store_ca: None,
+    };
+    let seen = Observed {
+        job: &job,
+        agent: Some(&agent()),
+        pod: PodLookup::NotSeen,
+    };
+    let waiting = written(&job, decide(&seen, means));
+    assert_eq!(reason(&waiting), Some(Reason::Starting));
+    assert_eq!(waiting.status.unwrap().message.as_deref(), Some(NO_STORE));
+}
+
+#[test]
+fn a_pod_that_knows_old_certificates_of_the_store_is_given_new_ones() {
+    let old = PodFacts {
+        store_ca: Some("old".into()),
+        ..pod_running()
+    };
+    assert_eq!(
+        next(&running(), None, seen(old), at(3)),
+        Action::RenewStoreCa {
             name: "hello-1".into(),
             uid: "pod-uid".into()
         }
     );
-    pod.held = false;
-    assert_eq!(next(&done, None, seen(pod), at(11)), Action::Wait(None));
+}
+
+#[test]
+fn a_job_whose_pod_vanished_after_its_end_is_closed_only_when_the_api_server_says_so() {
+    let job = running();
+    let done = written(&job, next(&job, None, seen(pod_completed()), at(9)));
+    assert_eq!(
+        next(&done, None, PodLookup::NotSeen, at(10)),
+        Action::LookUpPod
+    );
+    let closed = written(&done, next(&done, None, PodLookup::Gone, at(10)));
+    assert_eq!(closed.status.unwrap().attempts[0].closed, Some(at(10)));
 }
 
 #[test]
@@ -318,8 +457,9 @@ fn a_deleted_job_is_stopped_ended_and_only_then_let_go() {
     };
     let done = written(&stopping, next(&stopping, None, seen(gone.clone()), at(8)));
     assert_eq!(reason(&done), Some(Reason::JobDeleted));
+    let done = sealed(done);
     let release = next(&done, None, seen(gone.clone()), at(9));
-    assert!(matches!(release, Action::ReleasePod { .. }));
+    assert_eq!(release, release_pod(true));
     let released = PodFacts {
         held: false,
         ..gone

@@ -47,6 +47,8 @@ pub(super) fn make_room(
         return Action::ReleasePod {
             name: pod.name.clone(),
             uid: pod.uid.clone(),
+            // Its record is the earlier Job's, whose end nobody here knows.
+            sealed: true,
         };
     }
     if !pod.deleting {

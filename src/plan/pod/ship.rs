@@ -8,21 +8,19 @@ use k8s_openapi::{
     apimachinery::pkg::api::resource::Quantity,
 };
 
-use super::{container_security, volumes};
-use crate::{
-    api::run::path,
-    plan::{facts::SHIP_CONTAINER, settings::Settings},
-};
+use super::{PodOf, container_security, volumes};
+use crate::{api::run::path, plan::facts::SHIP_CONTAINER};
 
 /// Where the runner stands in the operator's image.
 const RUNNER_IN_IMAGE: &str = "/usr/local/bin/herd-runner";
 
-pub(super) fn container(settings: &Settings) -> Container {
+pub(super) fn container(of: PodOf<'_>) -> Container {
+    let settings = of.settings;
     Container {
         name: SHIP_CONTAINER.to_owned(),
         image: Some(settings.operator_image.clone()),
         image_pull_policy: settings.image_pull_policy.clone(),
-        command: Some(vec![RUNNER_IN_IMAGE.to_owned(), "ship".to_owned()]),
+        command: Some(command(of)),
         // A native sidecar: started before the agent, ended after it.
         restart_policy: Some("Always".to_owned()),
         lifecycle: Some(Lifecycle {
@@ -49,6 +47,22 @@ pub(super) fn container(settings: &Settings) -> Container {
         security_context: Some(container_security()),
         ..Container::default()
     }
+}
+
+fn command(of: PodOf<'_>) -> Vec<String> {
+    let namespace = of.job.metadata.namespace.as_deref().unwrap_or_default();
+    let attempt = of.run.attempt.to_string();
+    let arguments = [
+        ("--store", of.settings.store.as_str()),
+        ("--namespace", namespace),
+        ("--job", of.run.job),
+        ("--attempt", &attempt),
+        ("--session-id", of.run.session_id),
+    ];
+    [RUNNER_IN_IMAGE.to_owned(), "ship".to_owned()]
+        .into_iter()
+        .chain(arguments.map(|(name, value)| format!("{name}={value}")))
+        .collect()
 }
 
 fn default_resources() -> ResourceRequirements {

@@ -49,6 +49,7 @@ fn built(agent: serde_json::Value) -> Pod {
         run,
         deadlines,
         settings: &settings(),
+        store_ca: "CA",
     })
     .unwrap()
 }
@@ -241,4 +242,34 @@ fn every_scratch_volume_has_a_limit() {
             assert!(scratch.size_limit.is_some(), "{}", volume.name);
         }
     }
+}
+
+#[test]
+fn only_the_sidecar_has_a_token_and_it_is_good_for_the_store_alone() {
+    let spec = spec(json!({}));
+    let [ship, agent] = containers(&spec);
+    let of = |container: &Container| mounts(container).iter().any(|it| it.name == "store");
+    assert!(of(&ship) && !of(&agent));
+    assert_eq!(spec.automount_service_account_token, Some(false));
+    let tokens: Vec<_> = spec
+        .volumes
+        .iter()
+        .flatten()
+        .filter_map(|volume| volume.projected.as_ref()?.sources.as_ref())
+        .flatten()
+        .filter_map(|source| source.service_account_token.as_ref())
+        .collect();
+    assert_eq!(tokens.len(), 1);
+    assert_eq!(tokens[0].audience.as_deref(), Some("herd-store"));
+    assert_eq!(
+        format!("{}/{}", path::STORE, tokens[0].path),
+        path::STORE_TOKEN
+    );
+}
+
+#[test]
+fn the_sidecar_reads_the_agents_home_and_writes_nothing_there() {
+    let [ship, _] = containers(&spec(json!({})));
+    let home = mounts(&ship).iter().find(|it| it.mount_path == path::HOME);
+    assert_eq!(home.unwrap().read_only, Some(true));
 }

@@ -3,13 +3,18 @@
 
 use k8s_openapi::{
     api::core::v1::{
-        DownwardAPIVolumeFile, DownwardAPIVolumeSource, EmptyDirVolumeSource, ObjectFieldSelector,
-        Volume, VolumeMount,
+        DownwardAPIProjection, DownwardAPIVolumeFile, DownwardAPIVolumeSource,
+        EmptyDirVolumeSource, ObjectFieldSelector, ProjectedVolumeSource,
+        ServiceAccountTokenProjection, Volume, VolumeMount, VolumeProjection,
     },
     apimachinery::pkg::api::resource::Quantity,
 };
 
-use crate::api::run::{self, path};
+use crate::api::{
+    job::STORE_CA_ANNOTATION,
+    protocol,
+    run::{self, path},
+};
 
 const HERD: &str = "herd";
 const SPOOL: &str = "spool";
@@ -17,6 +22,10 @@ const INPUTS: &str = "run";
 const WORKSPACE: &str = "workspace";
 const HOME: &str = "home";
 const TMP: &str = "tmp";
+const STORE: &str = "store";
+
+/// The kubelet brings a new token after four fifths of this. It ends with the pod anyway.
+const TOKEN_SECONDS: i64 = 60 * 60;
 
 /// The agent's scratch space.
 pub(super) const TMP_PATH: &str = "/tmp";
@@ -34,12 +43,18 @@ pub(super) fn all() -> Vec<Volume> {
     SIZES
         .iter()
         .map(|(name, size)| scratch(name, size))
-        .chain([run_inputs()])
+        .chain([run_inputs(), store_access()])
         .collect()
 }
 
 pub(super) fn of_ship() -> Vec<VolumeMount> {
-    vec![mount(HERD, path::HERD), mount(SPOOL, path::SPOOL)]
+    vec![
+        mount(HERD, path::HERD),
+        mount(SPOOL, path::SPOOL),
+        // For the session's transcript.
+        read_only(HOME, path::HOME),
+        read_only(STORE, path::STORE),
+    ]
 }
 
 pub(super) fn of_agent() -> Vec<VolumeMount> {
@@ -63,19 +78,61 @@ fn scratch(name: &str, size: &str) -> Volume {
     }
 }
 
+/// The only credentials in the pod: a token that is good for the store alone, and how to know the store.
+fn store_access() -> Volume {
+    let token = ServiceAccountTokenProjection {
+        audience: Some(protocol::AUDIENCE.to_owned()),
+        expiration_seconds: Some(TOKEN_SECONDS),
+        path: file_in_store(path::STORE_TOKEN),
+    };
+    let certificates = DownwardAPIProjection {
+        items: Some(vec![annotation(
+            STORE_CA_ANNOTATION,
+            &file_in_store(path::STORE_CA),
+        )]),
+    };
+    Volume {
+        name: STORE.to_owned(),
+        projected: Some(ProjectedVolumeSource {
+            sources: Some(vec![
+                VolumeProjection {
+                    service_account_token: Some(token),
+                    ..VolumeProjection::default()
+                },
+                VolumeProjection {
+                    downward_api: Some(certificates),
+                    ..VolumeProjection::default()
+                },
+            ]),
+            ..ProjectedVolumeSource::default()
+        }),
+        ..Volume::default()
+    }
+}
+
+fn file_in_store(path: &str) -> String {
+    path.trim_start_matches(path::STORE)
+        .trim_start_matches('/')
+        .to_owned()
+}
+
+fn annotation(name: &str, path: &str) -> DownwardAPIVolumeFile {
+    DownwardAPIVolumeFile {
+        path: path.to_owned(),
+        field_ref: Some(ObjectFieldSelector {
+            field_path: format!("metadata.annotations['{name}']"),
+            ..ObjectFieldSelector::default()
+        }),
+        ..DownwardAPIVolumeFile::default()
+    }
+}
+
 /// A file, not a variable or an argument: those are expanded, limited in size and seen by `ps`.
 fn run_inputs() -> Volume {
     Volume {
         name: INPUTS.to_owned(),
         downward_api: Some(DownwardAPIVolumeSource {
-            items: Some(vec![DownwardAPIVolumeFile {
-                path: path::INPUTS_FILE.to_owned(),
-                field_ref: Some(ObjectFieldSelector {
-                    field_path: format!("metadata.annotations['{}']", run::ANNOTATION),
-                    ..ObjectFieldSelector::default()
-                }),
-                ..DownwardAPIVolumeFile::default()
-            }]),
+            items: Some(vec![annotation(run::ANNOTATION, path::INPUTS_FILE)]),
             ..DownwardAPIVolumeSource::default()
         }),
         ..Volume::default()

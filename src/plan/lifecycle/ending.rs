@@ -1,0 +1,151 @@
+//! What is left to do for a Job that has ended: its pod drains, its record is sealed, and only then the
+//! pod's object and the Job's finalizer go.
+
+use std::time::Duration;
+
+use chrono::{DateTime, TimeDelta, Utc};
+
+use super::{
+    Action, Means, Observed, PodLookup, delete_once, is_deleted, is_held,
+    whose::{self, PodIs},
+};
+use crate::{
+    api::{
+        job::{Attempt, Job, JobStatus},
+        verdict::Verdict,
+    },
+    plan::{
+        facts::{AgentState, PodFacts},
+        status,
+    },
+};
+
+/// How long a deleted Job waits for its record: somebody waits for the deletion, perhaps of the whole
+/// namespace. The store seals it later all the same.
+const SEAL_TIMEOUT_WHEN_DELETED: Duration = Duration::from_secs(60);
+
+/// The verdict that the store received from this pod.
+pub(super) fn report(status: &JobStatus, pod_uid: &str) -> Option<Verdict> {
+    let report = status.report_on(status.attempt()?)?;
+    (report.uid == pod_uid)
+        .then(|| serde_json::from_str(&report.verdict).ok())
+        .flatten()
+}
+
+/// The pod's sidecar would not know the store after its next change of certificates.
+pub(super) fn knows_an_old_store(pod: &PodFacts, means: Means<'_>) -> bool {
+    means.store_ca.is_some() && means.store_ca != pod.store_ca.as_deref()
+}
+
+pub(super) fn after_the_end(seen: &Observed<'_>, status: &JobStatus, means: Means<'_>) -> Action {
+    let job = seen.job;
+    if status.observed_generation != job.metadata.generation {
+        return Action::WriteStatus(Box::new(status::current(job)));
+    }
+    let Some(attempt) = status.attempt() else {
+        return release_job(job);
+    };
+    match &seen.pod {
+        PodLookup::Seen(pod) if whose::pod_of(job, attempt, pod) == PodIs::Ours => {
+            with_pod(job, status, attempt, pod, means)
+        }
+        // The cache may not have a pod yet that was made just before: its finalizer would hold it for
+        // ever, and what it still says would come after the record's end.
+        PodLookup::NotSeen if must_close(status, attempt) => Action::LookUpPod,
+        PodLookup::NotSeen if is_deleted(job) && is_held(job) => Action::LookUpPod,
+        _ if must_close(status, attempt) => close(job, means),
+        _ => release_job(job),
+    }
+}
+
+fn with_pod(
+    job: &Job,
+    status: &JobStatus,
+    attempt: &Attempt,
+    pod: &PodFacts,
+    means: Means<'_>,
+) -> Action {
+    if !pod.is_dead() {
+        return drain(job, status, attempt, pod, means);
+    }
+    if must_close(status, attempt) {
+        return close(job, means);
+    }
+    if !pod.held {
+        return release_job(job);
+    }
+    let sealed = is_sealed(status);
+    match left_to_seal(job, status, pod, means) {
+        Some(left) if !sealed => Action::Wait(Some(left)),
+        Some(_) | None => Action::ReleasePod {
+            name: pod.name.clone(),
+            uid: pod.uid.clone(),
+            sealed,
+        },
+    }
+}
+
+/// An agent that has ended leaves by itself, when its output is safe; anything else must not begin now.
+fn drain(
+    job: &Job,
+    status: &JobStatus,
+    attempt: &Attempt,
+    pod: &PodFacts,
+    means: Means<'_>,
+) -> Action {
+    let ended = matches!(pod.agent, AgentState::Ended(_)) || status.report_on(attempt).is_some();
+    if !ended || is_deleted(job) {
+        return delete_once(pod);
+    }
+    if knows_an_old_store(pod, means) {
+        return Action::RenewStoreCa {
+            name: pod.name.clone(),
+            uid: pod.uid.clone(),
+        };
+    }
+    Action::Wait(None)
+}
+
+/// Nothing says yet that this attempt's output is all there is: neither its verdict nor we.
+fn must_close(status: &JobStatus, attempt: &Attempt) -> bool {
+    attempt.closed.is_none() && status.report_on(attempt).is_none() && !is_sealed(status)
+}
+
+fn close(job: &Job, means: Means<'_>) -> Action {
+    Action::WriteStatus(Box::new(status::closed(job, means.now)))
+}
+
+fn is_sealed(status: &JobStatus) -> bool {
+    status
+        .output
+        .as_ref()
+        .is_some_and(|output| output.sealed.is_some())
+}
+
+/// How long the pod's object still waits for its record; none when that is over.
+fn left_to_seal(
+    job: &Job,
+    status: &JobStatus,
+    pod: &PodFacts,
+    means: Means<'_>,
+) -> Option<Duration> {
+    let patience = if is_deleted(job) {
+        means.settings.seal_timeout.min(SEAL_TIMEOUT_WHEN_DELETED)
+    } else {
+        means.settings.seal_timeout
+    };
+    let since: DateTime<Utc> = pod.ended.max(status.completed_at).unwrap_or(means.now);
+    let until = since + TimeDelta::from_std(patience).ok()?;
+    (until - means.now)
+        .to_std()
+        .ok()
+        .filter(|left| !left.is_zero())
+}
+
+pub(super) fn release_job(job: &Job) -> Action {
+    if is_deleted(job) && is_held(job) {
+        Action::ReleaseJob
+    } else {
+        Action::Wait(None)
+    }
+}
