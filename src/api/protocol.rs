@@ -15,10 +15,24 @@ pub const MAX_APPEND_BYTES: usize = 256 * 1024;
 /// The largest transcript that is kept.
 pub const MAX_TRANSCRIPT_BYTES: u64 = 64 * 1024 * 1024;
 
-/// Query parameter of an append: where its first byte stands in the segment.
+/// Query parameter of an append: where its first byte stands in the segment. Of [`log`]: the byte of the
+/// record to begin with; not together with [`TAIL`] or [`SINCE`].
 pub const OFFSET: &str = "offset";
 /// Query parameter of an append: the length that was last acknowledged to this shipper.
 pub const ACKED: &str = "acked";
+
+/// Query parameter of [`log`]: `true` keeps the answer open until the record is sealed.
+pub const FOLLOW: &str = "follow";
+/// Query parameter of [`log`]: begin so many lines before the end.
+pub const TAIL: &str = "tail";
+/// Query parameter of [`log`]: begin with the first line that is not older; RFC 3339.
+pub const SINCE: &str = "since";
+/// Header of [`log`]'s answer: the byte of the record that the answer begins with. A reader that lost its
+/// connection asks for this and what it has got as [`OFFSET`].
+pub const BEGINS: &str = "herd-offset";
+/// Header of [`log`]'s answer: the UID of the Job that the record is of. A name can come back as another
+/// Job while a reader is reconnecting.
+pub const RECORD_UID: &str = "herd-record-uid";
 
 /// `PUT`: takes up an attempt's stream. It answers a [`Position`], also the second time.
 pub fn attempt(namespace: &str, job: &str, attempt: u32) -> String {
@@ -40,7 +54,9 @@ pub fn record(namespace: &str, job: &str) -> String {
     format!("/v1/namespaces/{namespace}/jobs/{job}")
 }
 
-/// `GET`: the record's lines; the parameters are those of `joboutputs/log`.
+/// `GET`: the record's lines, as JSONL and without a Content-Length, with [`FOLLOW`] and one of [`OFFSET`],
+/// [`TAIL`] and [`SINCE`]; the answer has [`BEGINS`] and [`RECORD_UID`]. It ends well only where the record
+/// ends for this reader: a store that stops breaks the connection off.
 pub fn log(namespace: &str, job: &str) -> String {
     format!("{}/log", record(namespace, job))
 }
@@ -107,7 +123,7 @@ impl RefusalReason {
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct RecordInfo {
-    /// The record's `job.json`; null before the first line.
+    /// The record's `job.json`; null before the first line. `uid` in it is the Job's.
     pub job: serde_json::Value,
     /// Synced bytes of `output.jsonl`.
     pub bytes: u64,
