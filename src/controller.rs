@@ -5,7 +5,6 @@ mod announce;
 mod backoff;
 mod caches;
 mod cluster;
-mod health;
 mod leader;
 mod orphans;
 mod recent;
@@ -16,10 +15,7 @@ use std::{net::SocketAddr, sync::Arc, time::Duration};
 
 use chrono::Utc;
 use futures::{StreamExt, TryStreamExt};
-use kube::{
-    Client, Config,
-    runtime::controller::{self, Action, applier},
-};
+use kube::runtime::controller::{self, Action, applier};
 use tokio::sync::watch;
 use tracing::{debug, info, warn};
 
@@ -30,14 +26,17 @@ use self::{
     leader::{Leader, LeaseOptions},
     recent::Recent,
     reconcile::{Context, ReconcileError},
-    watches::{Chain, ConfigMapName},
+    watches::ConfigMapName,
 };
-use crate::{api::job::Job, plan::settings::Settings};
+use crate::{
+    api::job::Job,
+    kubernetes::{Chain, ConnectError, connect},
+    plan::settings::Settings,
+    process::{serve_probes, terminated},
+};
 
 /// How many Jobs are looked at together. Each holds at most one request.
 const CONCURRENCY: u16 = 32;
-/// A request that is not answered, other than a watch, is given up by the connection too.
-const READ_TIMEOUT: Duration = Duration::from_secs(75);
 /// How long a stopping controller may take to give the lease back.
 const FAREWELL: Duration = Duration::from_secs(5);
 
@@ -59,10 +58,8 @@ pub struct Options {
 /// Why the controller could not start.
 #[derive(Debug, thiserror::Error)]
 pub enum ControllerError {
-    #[error("found no way to the Kubernetes API: run inside a cluster, or set KUBECONFIG")]
-    Config(#[source] Box<dyn std::error::Error + Send + Sync>),
-    #[error("failed to set up the client for the Kubernetes API")]
-    Client(#[source] Box<kube::Error>),
+    #[error(transparent)]
+    Connect(#[from] ConnectError),
     #[error("failed to answer probes on {address}")]
     Probes {
         address: SocketAddr,
@@ -95,7 +92,9 @@ pub async fn run(options: Options) -> Result<(), ControllerError> {
         new_id: || uuid::Uuid::new_v4().to_string(),
     });
 
-    let probes = tokio::spawn(health::serve(options.listen, caches.filled));
+    let filled = caches.filled;
+    let not_ready = move || (!filled.all()).then_some("the caches are not filled yet");
+    let probes = tokio::spawn(serve_probes(options.listen, not_ready));
     let lease = LeaseOptions {
         namespace: options.namespace,
         name: options.lease_name,
@@ -178,23 +177,4 @@ async fn report(pass: Pass, context: Arc<Context>) {
         }
         Err(error) => warn!(error = %Chain(&error), "a pass failed"),
     }
-}
-
-async fn connect() -> Result<Client, ControllerError> {
-    let mut config = Config::infer()
-        .await
-        .map_err(|error| ControllerError::Config(Box::new(error)))?;
-    config.read_timeout = Some(READ_TIMEOUT);
-    Client::try_from(config).map_err(|error| ControllerError::Client(Box::new(error)))
-}
-
-async fn terminated() -> std::io::Result<()> {
-    use tokio::signal::unix::{SignalKind, signal};
-    let mut terminate = signal(SignalKind::terminate())?;
-    let mut interrupt = signal(SignalKind::interrupt())?;
-    tokio::select! {
-        _ = terminate.recv() => {}
-        _ = interrupt.recv() => {}
-    }
-    Ok(())
 }

@@ -20,7 +20,11 @@ pub mod controller;
 pub mod gateway;
 #[cfg(feature = "operator")]
 pub mod https;
+#[cfg(feature = "operator")]
+pub mod kubernetes;
 pub mod plan;
+#[cfg(feature = "operator")]
+pub mod process;
 #[cfg(feature = "runner")]
 pub mod runner;
 #[cfg(feature = "operator")]

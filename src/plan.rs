@@ -11,6 +11,8 @@ pub mod facts;
 #[cfg(feature = "operator")]
 pub mod inputs;
 #[cfg(feature = "operator")]
+pub mod json_patch;
+#[cfg(feature = "operator")]
 pub mod lifecycle;
 pub mod outcome;
 #[cfg(feature = "operator")]

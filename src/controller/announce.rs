@@ -7,10 +7,12 @@ use kube::{
 };
 use tracing::warn;
 
-use super::cluster::call;
-use crate::api::{
-    job::{Job, JobStatus},
-    reason::{Phase, Reason},
+use crate::{
+    api::{
+        job::{Job, JobStatus},
+        reason::{Phase, Reason},
+    },
+    kubernetes::call::call,
 };
 
 /// What `kubectl events` shows as the source.

@@ -108,8 +108,3 @@ pub fn prune_pod(pod: &mut Pod) {
         ..PodSpec::default()
     });
 }
-
-/// The managed fields of our own kinds are never read.
-pub fn prune<K: ResourceExt>(object: &mut K) {
-    object.managed_fields_mut().clear();
-}

@@ -1,12 +1,6 @@
 //! Every write of the controller, and the live reads. One place owns the client, so that each call has a
 //! timeout, a named field manager and the precondition that makes repeating it harmless.
 
-use std::{future::Future, time::Duration};
-
-use json_patch::{
-    AddOperation, Patch as Operations, PatchOperation, RemoveOperation, TestOperation,
-    jsonptr::PointerBuf,
-};
 use k8s_openapi::api::core::v1::Pod;
 use kube::{
     Api, Client, ResourceExt,
@@ -17,51 +11,16 @@ use serde_json::{Value, json};
 
 use crate::{
     api::job::{JOB_FINALIZER, Job, JobStatus, POD_FINALIZER, STORE_CA_ANNOTATION},
-    plan::{refusal::Refusal, status},
+    kubernetes::call::{CallError, call, patched, unless_gone},
+    plan::{
+        json_patch::{add, json_patch, remove, test},
+        refusal::Refusal,
+        status,
+    },
 };
 
 /// The name under which the controller owns its fields of a Job's status.
 pub const FIELD_MANAGER: &str = "herd-controller";
-
-/// A call that has not been answered by then is given up; what it did is found out by looking again.
-const CALL_TIMEOUT: Duration = Duration::from_secs(10);
-
-/// A call that did not do what it should.
-#[derive(Debug, thiserror::Error)]
-pub enum CallError {
-    #[error("failed to {doing}")]
-    Failed {
-        doing: &'static str,
-        #[source]
-        source: Box<kube::Error>,
-    },
-    #[error("did not {doing}: it has changed meanwhile")]
-    Outdated { doing: &'static str },
-    #[error("failed to {doing}: no answer within {} s", CALL_TIMEOUT.as_secs())]
-    TimedOut { doing: &'static str },
-}
-
-impl CallError {
-    /// The HTTP status of the API server's answer, if it answered.
-    pub fn status(&self) -> Option<&Status> {
-        match self {
-            CallError::Failed { source, .. } => match source.as_ref() {
-                kube::Error::Api(status) => Some(status),
-                _ => None,
-            },
-            CallError::Outdated { .. } | CallError::TimedOut { .. } => None,
-        }
-    }
-
-    fn is_not_found(&self) -> bool {
-        self.status().is_some_and(Status::is_not_found)
-    }
-
-    /// Somebody else was faster: what we knew is old, and looking again is the remedy.
-    pub fn is_conflict(&self) -> bool {
-        matches!(self, CallError::Outdated { .. }) || self.status().is_some_and(Status::is_conflict)
-    }
-}
 
 /// What came of a pod's creation.
 #[derive(Debug)]
@@ -233,41 +192,6 @@ impl Cluster {
     }
 }
 
-/// The same for a JSON Patch: that its test failed is answered as invalid.
-async fn patched<T>(
-    doing: &'static str,
-    request: impl Future<Output = kube::Result<T>>,
-) -> Result<T, CallError> {
-    call(doing, request)
-        .await
-        .map_err(|error| match error.status() {
-            Some(status) if status.is_invalid() => CallError::Outdated { doing },
-            Some(_) | None => error,
-        })
-}
-
-/// Awaits one call, within its time.
-pub(super) async fn call<T>(
-    doing: &'static str,
-    request: impl Future<Output = kube::Result<T>>,
-) -> Result<T, CallError> {
-    match tokio::time::timeout(CALL_TIMEOUT, request).await {
-        Ok(answer) => answer.map_err(|source| CallError::Failed {
-            doing,
-            source: Box::new(source),
-        }),
-        Err(_) => Err(CallError::TimedOut { doing }),
-    }
-}
-
-fn unless_gone<T>(sent: Result<T, CallError>) -> Result<Option<T>, CallError> {
-    match sent {
-        Ok(object) => Ok(Some(object)),
-        Err(error) if error.is_not_found() => Ok(None),
-        Err(error) => Err(error),
-    }
-}
-
 fn refusal(status: &Status) -> Refusal {
     let causes = status.details.iter().flat_map(|details| &details.causes);
     Refusal {
@@ -287,26 +211,6 @@ fn release(uid: Option<String>, finalizers: &[String], ours: &str) -> Option<Pat
     Some(json_patch([
         test(["metadata", "uid"], json!(uid)),
         test(path, json!(ours)),
-        PatchOperation::Remove(RemoveOperation {
-            path: PointerBuf::from_tokens(path),
-        }),
+        remove(path),
     ]))
-}
-
-fn json_patch<const N: usize>(operations: [PatchOperation; N]) -> Patch<Value> {
-    Patch::Json(Operations(operations.into()))
-}
-
-fn test<const N: usize>(path: [&str; N], value: Value) -> PatchOperation {
-    PatchOperation::Test(TestOperation {
-        path: PointerBuf::from_tokens(path),
-        value,
-    })
-}
-
-fn add<const N: usize>(path: [&str; N], value: Value) -> PatchOperation {
-    PatchOperation::Add(AddOperation {
-        path: PointerBuf::from_tokens(path),
-        value,
-    })
 }

@@ -4,8 +4,8 @@
 use kube::{ResourceExt, runtime::reflector::ObjectRef};
 use tracing::info;
 
-use super::{cluster::CallError, reconcile::Context, watches};
-use crate::{api::job::Job, plan::facts::PodFacts};
+use super::{reconcile::Context, watches};
+use crate::{api::job::Job, kubernetes::call::CallError, plan::facts::PodFacts};
 
 /// Ends and releases the pods of a Job that the cache does not know, after asking the API server.
 pub async fn release(job: &ObjectRef<Job>, context: &Context) -> Result<(), CallError> {

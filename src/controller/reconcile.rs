@@ -12,12 +12,13 @@ use tracing::{debug, info};
 use super::{
     announce::Announcer,
     caches::Caches,
-    cluster::{CallError, Cluster, Created},
+    cluster::{Cluster, Created},
     leader::Leader,
     recent::Recent,
 };
 use crate::{
     api::job::Job,
+    kubernetes::call::CallError,
     plan::{
         facts::PodFacts,
         lifecycle::{Action, Means, Observed, PodLookup, decide},

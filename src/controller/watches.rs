@@ -1,5 +1,4 @@
-//! The watches: each fills a cache and says which Jobs to look at again. A watch that breaks is started
-//! again with a growing pause; an object that can't be read is named in the log and stops nothing.
+//! The watches: each fills a cache and says which Jobs to look at again.
 
 use std::sync::{
     Arc,
@@ -9,7 +8,7 @@ use std::sync::{
 use futures::{Stream, StreamExt, future, stream::BoxStream};
 use k8s_openapi::api::core::v1::{ConfigMap, Pod};
 use kube::{
-    Api, Client, Resource, ResourceExt,
+    Api, Client, ResourceExt,
     core::DeserializeGuard,
     runtime::{
         WatchStreamExt,
@@ -17,18 +16,14 @@ use kube::{
         watcher::{self, Event},
     },
 };
-use serde::de::DeserializeOwned;
 use tokio::sync::watch;
-use tracing::warn;
 
-use super::caches::{Caches, Filled, prune, prune_pod};
+use super::caches::{Caches, Filled, prune_pod};
 use crate::{
     api::{agent::Agent, job::Job},
+    kubernetes::watch::{everything, guarded, prune, readable},
     plan::pod::LABEL_JOB,
 };
-
-/// A watch whose connection has silently died is noticed when the server should have ended it.
-const WATCH_SECONDS: u32 = 60;
 
 /// The ConfigMap in which the store publishes its certificates.
 #[derive(Clone, Debug)]
@@ -115,10 +110,6 @@ fn every_job(jobs: &reflector::Store<Job>) -> Vec<ObjectRef<Job>> {
         .collect()
 }
 
-fn everything() -> watcher::Config {
-    watcher::Config::default().timeout(WATCH_SECONDS)
-}
-
 /// Notes that a cache is filled, and has all Jobs looked at that could not be judged before.
 fn tell_filled<K>(
     filled: Arc<AtomicBool>,
@@ -130,45 +121,6 @@ fn tell_filled<K>(
             again.send_modify(|steps| *steps += 1);
         }
     }
-}
-
-/// Watches objects of which some may be unreadable, for instance written by a newer version.
-fn guarded<K>(
-    api: Api<DeserializeGuard<K>>,
-) -> impl Stream<Item = Result<Event<K>, watcher::Error>> + Send
-where
-    K: Resource<DynamicType = ()> + DeserializeOwned + Clone + std::fmt::Debug + Send + 'static,
-{
-    watcher::watcher(api, everything())
-        .default_backoff()
-        .filter_map(|event| future::ready(event.map(unguard).transpose()))
-}
-
-fn unguard<K: Resource<DynamicType = ()>>(event: Event<DeserializeGuard<K>>) -> Option<Event<K>> {
-    Some(match event {
-        Event::Init => Event::Init,
-        Event::InitDone => Event::InitDone,
-        Event::InitApply(guard) => Event::InitApply(read(guard)?),
-        Event::Apply(guard) => Event::Apply(read(guard)?),
-        Event::Delete(guard) => Event::Delete(read(guard)?),
-    })
-}
-
-fn read<K: Resource<DynamicType = ()>>(guard: DeserializeGuard<K>) -> Option<K> {
-    let name = guard.name_any();
-    let namespace = guard.namespace();
-    guard
-        .0
-        .map_err(|error| {
-            warn!(kind = %K::kind(&()), name, namespace, %error, "an object can't be read and is left alone");
-        })
-        .ok()
-}
-
-fn readable<K>(change: Result<K, watcher::Error>) -> Option<K> {
-    change
-        .map_err(|error| warn!(error = %Chain(&error), "a watch broke and is started again"))
-        .ok()
 }
 
 /// The Job that a pod's controller reference names.
@@ -185,21 +137,6 @@ fn steps(receiver: watch::Receiver<u64>) -> impl Stream<Item = ()> + Send {
         receiver.changed().await.ok()?;
         Some(((), receiver))
     })
-}
-
-/// An error with everything that caused it, for a log line.
-pub(super) struct Chain<'a>(pub &'a dyn std::error::Error);
-
-impl std::fmt::Display for Chain<'_> {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(f, "{}", self.0)?;
-        let mut cause = self.0.source();
-        while let Some(error) = cause {
-            write!(f, ": {error}")?;
-            cause = error.source();
-        }
-        Ok(())
-    }
 }
 
 /// The pods in the cache that say they are this Job's.

@@ -1,0 +1,81 @@
+//! One call to the API server: within its time, and with an error that says what was tried.
+
+use std::{future::Future, time::Duration};
+
+use kube::core::Status;
+
+/// A call that has not been answered by then is given up; what it did is found out by looking again.
+const CALL_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// A call that did not do what it should.
+#[derive(Debug, thiserror::Error)]
+pub enum CallError {
+    #[error("failed to {doing}")]
+    Failed {
+        doing: &'static str,
+        #[source]
+        source: Box<kube::Error>,
+    },
+    #[error("did not {doing}: it has changed meanwhile")]
+    Outdated { doing: &'static str },
+    #[error("failed to {doing}: no answer within {} s", CALL_TIMEOUT.as_secs())]
+    TimedOut { doing: &'static str },
+}
+
+impl CallError {
+    /// The HTTP status of the API server's answer, if it answered.
+    pub fn status(&self) -> Option<&Status> {
+        match self {
+            CallError::Failed { source, .. } => match source.as_ref() {
+                kube::Error::Api(status) => Some(status),
+                _ => None,
+            },
+            CallError::Outdated { .. } | CallError::TimedOut { .. } => None,
+        }
+    }
+
+    pub fn is_not_found(&self) -> bool {
+        self.status().is_some_and(Status::is_not_found)
+    }
+
+    /// Somebody else was faster: what we knew is old, and looking again is the remedy.
+    pub fn is_conflict(&self) -> bool {
+        matches!(self, CallError::Outdated { .. }) || self.status().is_some_and(Status::is_conflict)
+    }
+}
+
+/// Awaits one call, within its time.
+pub async fn call<T>(
+    doing: &'static str,
+    request: impl Future<Output = kube::Result<T>>,
+) -> Result<T, CallError> {
+    match tokio::time::timeout(CALL_TIMEOUT, request).await {
+        Ok(answer) => answer.map_err(|source| CallError::Failed {
+            doing,
+            source: Box::new(source),
+        }),
+        Err(_) => Err(CallError::TimedOut { doing }),
+    }
+}
+
+/// The same for a JSON Patch: that its test failed is answered as invalid.
+pub async fn patched<T>(
+    doing: &'static str,
+    request: impl Future<Output = kube::Result<T>>,
+) -> Result<T, CallError> {
+    call(doing, request)
+        .await
+        .map_err(|error| match error.status() {
+            Some(status) if status.is_invalid() => CallError::Outdated { doing },
+            Some(_) | None => error,
+        })
+}
+
+/// None is the answer when the object is gone.
+pub fn unless_gone<T>(sent: Result<T, CallError>) -> Result<Option<T>, CallError> {
+    match sent {
+        Ok(object) => Ok(Some(object)),
+        Err(error) if error.is_not_found() => Ok(None),
+        Err(error) => Err(error),
+    }
+}

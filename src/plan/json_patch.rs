@@ -1,0 +1,42 @@
+//! JSON Patches, operation by operation. A patch that begins with tests is a write with a precondition.
+
+use json_patch::{
+    AddOperation, Patch as Operations, PatchOperation, RemoveOperation, ReplaceOperation,
+    TestOperation, jsonptr::PointerBuf,
+};
+use kube::api::Patch;
+use serde_json::Value;
+
+/// The patch of these operations, in their order.
+pub fn json_patch(operations: impl Into<Vec<PatchOperation>>) -> Patch<Value> {
+    Patch::Json(Operations(operations.into()))
+}
+
+pub fn test<const N: usize>(path: [&str; N], value: Value) -> PatchOperation {
+    PatchOperation::Test(TestOperation {
+        path: PointerBuf::from_tokens(path),
+        value,
+    })
+}
+
+/// Sets a field, there or not; with `-` as the last step it appends to a list.
+pub fn add<const N: usize>(path: [&str; N], value: Value) -> PatchOperation {
+    PatchOperation::Add(AddOperation {
+        path: PointerBuf::from_tokens(path),
+        value,
+    })
+}
+
+/// Sets what is there already.
+pub fn replace<const N: usize>(path: [&str; N], value: Value) -> PatchOperation {
+    PatchOperation::Replace(ReplaceOperation {
+        path: PointerBuf::from_tokens(path),
+        value,
+    })
+}
+
+pub fn remove<const N: usize>(path: [&str; N]) -> PatchOperation {
+    PatchOperation::Remove(RemoveOperation {
+        path: PointerBuf::from_tokens(path),
+    })
+}
