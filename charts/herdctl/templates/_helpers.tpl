@@ -2,15 +2,18 @@
 {{- default .Chart.Name .Values.nameOverride | trunc 40 | trimSuffix "-" }}
 {{- end }}
 
-{{/* The prefix of all names. It leaves room for "-controller" in a DNS label. */}}
+{{/*
+The prefix of all names. The longest that is made of it is a label on the store's pod: "-store-" and a hash of ten
+characters follow, and a label ends at 63.
+*/}}
 {{- define "herdctl.fullname" -}}
 {{- $name := include "herdctl.name" . }}
 {{- if .Values.fullnameOverride }}
-{{- .Values.fullnameOverride | trunc 50 | trimSuffix "-" }}
+{{- .Values.fullnameOverride | trunc 46 | trimSuffix "-" }}
 {{- else if or (hasPrefix "herd" .Release.Name) (contains $name .Release.Name) }}
-{{- .Release.Name | trunc 50 | trimSuffix "-" }}
+{{- .Release.Name | trunc 46 | trimSuffix "-" }}
 {{- else }}
-{{- printf "%s-%s" .Release.Name $name | trunc 50 | trimSuffix "-" }}
+{{- printf "%s-%s" .Release.Name $name | trunc 46 | trimSuffix "-" }}
 {{- end }}
 {{- end }}
 
@@ -31,14 +34,33 @@ app.kubernetes.io/instance: {{ .Release.Name }}
 {{ include "herdctl.fullname" . }}-controller
 {{- end }}
 
-{{- define "herdctl.controller.selectorLabels" -}}
-{{ include "herdctl.instanceLabels" . }}
-app.kubernetes.io/component: controller
+{{- define "herdctl.store.name" -}}
+{{ include "herdctl.fullname" . }}-store
 {{- end }}
 
-{{- define "herdctl.controller.labels" -}}
-{{ include "herdctl.labels" . }}
-app.kubernetes.io/component: controller
+{{- define "herdctl.gateway.name" -}}
+{{ include "herdctl.fullname" . }}-gateway
+{{- end }}
+
+{{/* Where the store publishes the certificates by which it is known. */}}
+{{- define "herdctl.store.ca" -}}
+{{ include "herdctl.store.name" . }}-ca
+{{- end }}
+
+{{/* Where agents' pods and the gateway reach the store. Without the cluster's domain, which nobody tells us. */}}
+{{- define "herdctl.store.url" -}}
+https://{{ include "herdctl.store.name" . }}.{{ .Release.Namespace }}.svc:8443
+{{- end }}
+
+{{/* Each takes a list: the root, and a component: controller, store or gateway. */}}
+{{- define "herdctl.selectorLabels" -}}
+{{ include "herdctl.instanceLabels" (index . 0) }}
+app.kubernetes.io/component: {{ index . 1 }}
+{{- end }}
+
+{{- define "herdctl.componentLabels" -}}
+{{ include "herdctl.labels" (index . 0) }}
+app.kubernetes.io/component: {{ index . 1 }}
 {{- end }}
 
 {{- define "herdctl.operatorImage" -}}
@@ -47,4 +69,9 @@ app.kubernetes.io/component: controller
 
 {{- define "herdctl.agentImage" -}}
 {{- default (printf "%s/herdctl-agent:%s" .Values.imageRegistry .Chart.AppVersion) .Values.agent.image }}
+{{- end }}
+
+{{/* Not a choice: the name of an APIService is its version and group. */}}
+{{- define "herdctl.gateway.apiService" -}}
+output-v1.herdctl.dev
 {{- end }}

@@ -1,0 +1,118 @@
+{{/*
+What the pods of all three components have in common, in pieces; the rest stands in their own templates. Each piece
+takes a list: the root, and the component: controller, store or gateway.
+*/}}
+
+{{/* Our labels win: the selectors need them. */}}
+{{- define "herdctl.podMetadata" -}}
+{{- $values := get (index . 0).Values (index . 1) -}}
+labels:
+  {{- merge (include "herdctl.selectorLabels" . | fromYaml) $values.podLabels | toYaml | nindent 2 }}
+{{- with $values.podAnnotations }}
+annotations:
+  {{- toYaml . | nindent 2 }}
+{{- end }}
+{{- end }}
+
+{{- define "herdctl.podSpec" -}}
+{{- $root := index . 0 }}
+{{- $component := index . 1 }}
+{{- $values := get $root.Values $component -}}
+serviceAccountName: {{ include (printf "herdctl.%s.name" $component) $root }}
+automountServiceAccountToken: true
+enableServiceLinks: false
+{{- with $root.Values.imagePullSecrets }}
+imagePullSecrets:
+  {{- toYaml . | nindent 2 }}
+{{- end }}
+{{- with $values.priorityClassName }}
+priorityClassName: {{ . }}
+{{- end }}
+{{- with $values.nodeSelector }}
+nodeSelector:
+  {{- toYaml . | nindent 2 }}
+{{- end }}
+{{- with $values.tolerations }}
+tolerations:
+  {{- toYaml . | nindent 2 }}
+{{- end }}
+{{- with $values.topologySpreadConstraints }}
+topologySpreadConstraints:
+  {{- toYaml . | nindent 2 }}
+{{- end }}
+{{- end }}
+
+{{/* No runAsUser: the image brings 65532, and OpenShift wants to choose. */}}
+{{- define "herdctl.podSecurity" -}}
+runAsNonRoot: true
+seccompProfile:
+  type: RuntimeDefault
+{{- end }}
+
+{{/*
+All of a container but its name, arguments, ports and mounts.
+/healthz answers without the API server: one that is away must not restart anything.
+*/}}
+{{- define "herdctl.container" -}}
+{{- $root := index . 0 }}
+{{- $component := index . 1 }}
+{{- $values := get $root.Values $component -}}
+image: {{ include "herdctl.operatorImage" $root | quote }}
+imagePullPolicy: {{ $root.Values.operator.imagePullPolicy }}
+env:
+  {{- include "herdctl.env" . | nindent 2 }}
+startupProbe:
+  httpGet:
+    path: /healthz
+    port: probes
+  periodSeconds: 1
+  timeoutSeconds: 5
+  failureThreshold: 60
+livenessProbe:
+  httpGet:
+    path: /healthz
+    port: probes
+  periodSeconds: 10
+  timeoutSeconds: 5
+  failureThreshold: 6
+readinessProbe:
+  httpGet:
+    path: /readyz
+    port: probes
+  periodSeconds: 5
+  timeoutSeconds: 5
+resources:
+  {{- toYaml $values.resources | nindent 2 }}
+securityContext:
+  allowPrivilegeEscalation: false
+  readOnlyRootFilesystem: true
+  capabilities:
+    drop: [ALL]
+{{- end }}
+
+{{- define "herdctl.env" -}}
+{{- $component := index . 1 }}
+{{- $values := get (index . 0).Values $component }}
+{{- $names := list }}
+{{- range $values.env }}
+{{- if has .name (list "POD_NAME" "POD_NAMESPACE") }}
+{{- fail (printf "%s.env: %s is set by the chart, take it out" $component .name) }}
+{{- end }}
+{{- $names = append $names .name }}
+{{- end -}}
+- name: POD_NAME
+  valueFrom:
+    fieldRef:
+      fieldPath: metadata.name
+- name: POD_NAMESPACE
+  valueFrom:
+    fieldRef:
+      fieldPath: metadata.namespace
+{{- if not (has "RUST_LOG" $names) }}
+- name: RUST_LOG
+  value: {{ $values.logLevel }}
+{{- end }}
+{{- with $values.env }}
+{{ toYaml . }}
+{{- end }}
+{{- end }}
