@@ -14,14 +14,18 @@ help: ## List the targets
 	@echo '                   ANTHROPIC_API_KEY=…    the real Messages API instead of the scripted one'
 	@echo '                   NAT=1                  a way out of the local cluster, which a real key needs'
 
-.PHONY: demo demo-down
+.PHONY: demo demo-down install
 demo: ## Set everything up and run a first Job, on a local cluster or yours
 	@deploy/demo/up
 demo-down: ## Remove all that the demo set up, also after one that was killed
 	@deploy/demo/down
 
-.PHONY: test lint unit chart e2e cleanup bench crds images
-test: lint unit chart e2e cleanup ## Set everything up and pass all tests
+install: ## Install herdctl for yourself, in cargo's folder of programs; also as "kubectl herd"
+	@cargo install --locked --path . --bin herdctl
+	@ln -sfn herdctl $(or $(CARGO_INSTALL_ROOT),$(CARGO_HOME),$(HOME)/.cargo)/bin/kubectl-herd
+
+.PHONY: test lint unit chart chart-live e2e cleanup bench crds images
+test: lint unit chart chart-live e2e cleanup ## Set everything up and pass all tests
 lint: ## Formatting, clippy, licences and sources, shellcheck
 	@deploy/lint
 unit: ## Unit, golden and property tests: those that need no cluster
@@ -31,6 +35,8 @@ chart: ## Tests of the Helm chart, without a cluster
 	@deploy/prerequisites cluster
 	@deploy/local/build
 	@PATH=$(CACHE)/bin:$$PATH tests/chart
+chart-live: ## What an install, an upgrade and an uninstall leave on a fresh local cluster
+	@tests/chart-live
 e2e: ## Tests on a fresh local cluster
 	@tests/e2e/run
 cleanup: ## Test that a local cluster leaves nothing behind

@@ -1,14 +1,14 @@
 # shellcheck shell=bash
 # How the operator gets onto a cluster, for the demo and the tests alike. To be sourced after steps.sh.
-# The caller has set: helm (Helm and its options, an array), cache.
+# The caller has set: admin and helm (kubectl and Helm with their options, arrays), cache.
 deploy=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 system_namespace=herd-system
 
-# The references that deploy/images/build printed: operator=…, agent=…, scripted-api=…
+# The references that deploy/images/build printed: operator=…, agent=…, scripted-api=…; and the path herdctl=…
 reference() { sed -n "s/^$1=//p" <<<"$references"; }
 
 # build_images: sets `references`.
-build_images() { references=$("$deploy/images/build" operator agent scripted-api); }
+build_images() { references=$("$deploy/images/build" operator agent scripted-api herdctl); }
 
 # load_images: puts them on the nodes of the local cluster NAME.
 load_images() {
@@ -19,10 +19,12 @@ load_images() {
   "$deploy/local/load" "${archives[@]}"
 }
 
-# install_chart HELM-OPTION…: the one place that knows how the chart's values name the images.
+# install_chart HELM-OPTION…: the one place that knows how the chart's values name the images. Helm waits for the
+# pods; whether the API server reaches a gateway is its own word.
 install_chart() {
   "${helm[@]}" upgrade herd "$deploy/../charts/herdctl" --install --namespace "$system_namespace" --create-namespace \
     --set "operator.image=$(reference operator)" --set "agent.image=$(reference agent)" --wait --timeout 3m "$@"
+  "${admin[@]}" wait --for=condition=Available apiservice/output-v1.herdctl.dev --timeout=1m
 }
 
 # deploy_scripted_api KUBECTL…: into the namespace of that kubectl; a user who may edit it is enough.

@@ -1,7 +1,7 @@
 //! What the documents promise to list whole is listed whole: a reason that nobody explains is a riddle
 //! for whoever meets it in a status.
 
-use std::{fs, path::Path};
+use std::{env, fs, path::PathBuf};
 
 use herdctl::api::{
     crds,
@@ -32,7 +32,7 @@ fn reasons() -> Vec<Reason> {
 }
 
 fn rows() -> Vec<Row> {
-    let file = Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/reasons.md");
+    let file = PathBuf::from(env::var("CARGO_MANIFEST_DIR").unwrap()).join("docs/reasons.md");
     let text = fs::read_to_string(file).unwrap();
     let lines = text.lines().filter(|line| line.starts_with('|'));
     // The first two are the head and the line under it.

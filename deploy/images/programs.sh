@@ -1,5 +1,5 @@
 # shellcheck shell=bash
-# The programs that go into the images: ours from cargo, Claude's CLI from the npm registry. To be sourced by `build`.
+# The programs that go into the images, and herdctl: ours from cargo, Claude's CLI from the npm registry. To be sourced by `build`.
 target=x86_64-unknown-linux-gnu # the CLI's and ours
 CARGO_TARGET_DIR=${CARGO_TARGET_DIR:-$cache/target}
 
@@ -25,7 +25,7 @@ compile() {
 cargo_program() {
   local built=$CARGO_TARGET_DIR/$target/release
   case $1 in
-  herd-operator) cargo_build --bin herd-operator ;;
+  herd-operator | herdctl) cargo_build --bin "$1" ;;
   herd-runner) cargo_build --no-default-features --features runner --bin herd-runner ;; # lean: no Kubernetes client
   scripted-api)
     cargo_build --example scripted-api

@@ -1,6 +1,6 @@
 //! The CLI ends: what the verdict says about it, and how the runner exits.
 
-use std::fs;
+use std::{env, fs, path::PathBuf};
 
 use rustix::process::Signal;
 use serde_json::{Value, json};
@@ -9,7 +9,9 @@ use sha2::{Digest, Sha256};
 use crate::pod::{Pod, Start, Stream};
 
 /// What the real CLI said in a run that went well.
-const SUCCESS: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/captures/success.jsonl");
+fn success() -> PathBuf {
+    PathBuf::from(env::var("CARGO_MANIFEST_DIR").unwrap()).join("tests/captures/success.jsonl")
+}
 
 #[test]
 fn the_exit_code_stands_in_the_verdict_and_not_in_ours() {
@@ -36,7 +38,7 @@ fn a_signal_that_ended_the_cli_stands_in_the_verdict() {
 #[test]
 fn a_run_that_succeeded_exits_with_zero() {
     let pod = Pod::new();
-    fs::copy(SUCCESS, pod.path("work/stream")).unwrap();
+    fs::copy(success(), pod.path("work/stream")).unwrap();
     let ended = pod.exec(Start::First, "cat stream").end();
     assert_eq!(ended.code, Some(0), "{ended:?}");
     assert_eq!(pod.verdict()["phase"], "completed");
@@ -89,7 +91,7 @@ fn a_run_is_as_long_as_the_time_that_passed() {
 #[test]
 fn the_runs_text_is_on_our_own_standard_output() {
     let pod = Pod::new();
-    fs::copy(SUCCESS, pod.path("work/stream")).unwrap();
+    fs::copy(success(), pod.path("work/stream")).unwrap();
     let ended = pod.exec(Start::First, "cat stream").end();
     let text = pod.verdict()["text"]["text"].as_str().unwrap().to_owned();
     assert!(ended.stdout.contains(&text), "{ended:?}");

@@ -1,7 +1,9 @@
 //! Any bytes in: valid events out, from which the lines can be rebuilt, the same for every way to cut
 //! the stream, and never a panic.
 
+use std::env;
 use std::fs;
+use std::path::PathBuf;
 use std::sync::LazyLock;
 
 use proptest::collection::vec;
@@ -12,7 +14,7 @@ use super::record::{assert_tells_of, translate};
 
 /// Lines of real runs, to be changed a little.
 static REAL_LINES: LazyLock<Vec<Vec<u8>>> = LazyLock::new(|| {
-    let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/captures");
+    let folder = PathBuf::from(env::var("CARGO_MANIFEST_DIR").unwrap()).join("tests/captures");
     let mut lines: Vec<Vec<u8>> = fs::read_dir(folder)
         .unwrap()
         .map(|entry| entry.unwrap().path())
