@@ -1,8 +1,12 @@
 //! An agent that turns against its runner. It runs as a user without rights, as the runner does.
 
 use std::collections::BTreeSet;
+use std::fs;
+use std::os::unix::fs::PermissionsExt;
+use std::process::Command;
 
-use crate::pod::{Pod, Start, Stream};
+use crate::pod::{Pod, Start, Stream, wait_for};
+use crate::process::Exec;
 
 /// Runs an agent's script to its end and gives its standard output.
 fn attack(script: &str) -> (Pod, Vec<String>) {
@@ -38,10 +42,136 @@ fn a_line_cannot_be_put_into_the_stream_through_proc() {
     );
 }
 
+/// Calls by number, on x86-64 also by those of the x32 architecture.
+const CALL: &str = r#"
+sub try { my ($name, $number, @with) = @_; $! = 0; syscall($number, @with); print "$name: $!\n" }
+"#;
+
+/// Runs a Perl script as the agent that ends with 5, and gives what it said.
+fn attack_in_perl(script: &str) -> (Pod, Vec<String>) {
+    attack(&format!(
+        "cat > calls <<'END'\n{CALL}{script}\nEND\nperl calls; exit 5"
+    ))
+}
+
+#[cfg(target_arch = "x86_64")]
+#[test]
+fn the_runners_limits_and_priority_are_out_of_reach() {
+    let (pod, lines) = attack_in_perl(
+        r#"my ($limit, $old, $zero) = (pack("QQ", 1, 1), "\0" x 16, "\0" x 64);
+           for my $abi (0, 0x40000000) {
+               try("prlimit", $abi | 302, 1, 7, $limit, 0);
+               try("sched_setparam", $abi | 142, 1, $zero);
+               try("sched_setscheduler", $abi | 144, 1, 3, $zero);
+               try("sched_setaffinity", $abi | 203, 1, 8, "\1" . "\0" x 7);
+               try("sched_setattr", $abi | 314, 1, $zero, 0);
+               try("setpriority", $abi | 141, 0, 1, 19);
+               try("setpriority of the group", $abi | 141, 1, 1, 19);
+               try("setpriority of the user", $abi | 141, 2, 1000, 19);
+               try("setpriority of me", $abi | 141, 2, 0, 19);
+               try("ioprio_set", $abi | 251, 1, 1, 3 << 13);
+               try("ioprio_set of the group", $abi | 251, 2, 1, 3 << 13);
+               try("ioprio_set of the user", $abi | 251, 3, 0, 3 << 13);
+           }
+           try("reading a limit", 302, 1, 7, 0, $old);
+           try("a pid with an upper half", 141, 0, 1 | 1 << 32, 19);"#,
+    );
+    let (last, refused) = lines.split_last().unwrap();
+    let (reading, refused) = refused.split_last().unwrap();
+    assert_eq!(refused.len(), 24, "{lines:?}");
+    for line in refused.iter().chain([last]) {
+        assert!(line.ends_with(": Operation not permitted"), "{lines:?}");
+    }
+    assert_eq!(reading, "reading a limit: ", "{lines:?}");
+    assert_eq!(pod.verdict()["exit"]["code"], 5);
+}
+
+#[cfg(target_arch = "x86_64")]
+#[test]
+fn no_signal_reaches_the_runner_from_its_agent() {
+    let (pod, lines) = attack_in_perl(
+        r#"my $info = pack("iiix4ii", 15, 0, -1, 0, 0) . "\0" x 104;
+           open(my $runner, "<", "/proc/1/stat"); opendir(my $folder, "/proc/1");
+           for my $abi (0, 0x40000000) {
+               try("kill", $abi | 62, 1, 15);
+               try("tkill", $abi | 200, 1, 15);
+               try("tgkill", $abi | 234, 1, 1, 15);
+               try("tgkill of a thread", $abi | 234, 2, 1, 15);
+               try("rt_sigqueueinfo", $abi | 129, 1, 15, $info);
+               try("rt_tgsigqueueinfo", $abi | 297, 1, 1, 15, $info);
+               try("pidfd_open", $abi | 434, 1, 0);
+               try("pidfd_send_signal", $abi | 424, fileno($folder) || fileno($runner), 15, 0, 0);
+               try("setpgid", $abi | 109, 0, 1);
+               try("F_SETSIG", $abi | 72, 0, 10, 15);
+           }
+           try("rt_sigqueueinfo of x32", 0x40000000 | 524, 1, 15, $info);
+           try("rt_tgsigqueueinfo of x32", 0x40000000 | 536, 1, 1, 15, $info);"#,
+    );
+    assert_eq!(lines.len(), 22, "{lines:?}");
+    for line in &lines {
+        assert!(line.ends_with(": Operation not permitted"), "{lines:?}");
+    }
+    assert!(pod.notes("signal").is_empty());
+    assert_eq!(pod.verdict()["stoppedBy"], "nobody");
+}
+
+/// Everything else goes on as usual: a shell's job control, a signal to a child, one's own limits.
+#[test]
+fn what_an_agent_does_with_its_own_processes_is_allowed() {
+    let (pod, lines) = attack(
+        "ulimit -n 100 && ulimit -n
+         nice -n 5 true && ionice -c 3 true && taskset -c 0 true && chrt --idle 0 true && echo calm
+         sleep 1000 & kill $! && wait $!; echo $?
+         timeout 0.1 sleep 1000; echo $?
+         sleep 1000 & kill -TERM -1; wait $!; echo $?; exit 5",
+    );
+    assert_eq!(lines, ["100", "calm", "143", "124", "143"]);
+    assert!(pod.notes("signal").is_empty());
+}
+
+/// A filter of an unprivileged process comes only without new privileges, and so do other users' rights.
+#[test]
+fn a_setuid_program_gives_the_agent_no_rights() {
+    let pod = Pod::new();
+    let tool = pod.path("work/tool");
+    fs::copy("/usr/bin/id", &tool).unwrap();
+    fs::set_permissions(&tool, fs::Permissions::from_mode(0o4755)).unwrap();
+    pod.exec(Start::FirstWithSetuid, "./tool -u; exit 5").end();
+    assert_eq!(pod.lines(Stream::Stdout), ["1000"]);
+}
+
+/// Runs a script in the runner's namespace under no filter, as `kubectl exec` does.
+fn visit(exec: &Exec, script: &str) {
+    let target = exec.pid().as_raw_nonzero().to_string();
+    let mut command = Command::new("nsenter");
+    command.args(["--target", &target, "--pid", "--"]);
+    command.args([
+        "setpriv",
+        "--reuid",
+        "1000",
+        "--regid",
+        "1000",
+        "--clear-groups",
+    ]);
+    let status = command.args(["sh", "-c", script]).status().unwrap();
+    assert!(status.success(), "{script}");
+}
+
+/// A run that a visitor came to; it ends with 5 afterwards.
+fn visited(script: &str) -> Pod {
+    let pod = Pod::new();
+    let until_told = "echo > started; until [ -s go ]; do sleep 0.01; done; exit 5";
+    let exec = pod.exec(Start::FirstUnprivileged, until_told);
+    wait_for("start", || pod.written("started"));
+    visit(&exec, script);
+    fs::write(pod.path("work/go"), "go").unwrap();
+    exec.end();
+    pod
+}
+
 #[test]
 fn a_stop_from_inside_is_recorded_and_not_obeyed() {
-    let (pod, lines) = attack("kill -TERM 1; kill -INT 1; sleep 0.2; echo still here; exit 5");
-    assert_eq!(lines, ["still here"]);
+    let pod = visited("kill -TERM 1; kill -INT 1");
     let notes = pod.notes("signal");
     let names: BTreeSet<_> = notes
         .iter()
@@ -64,12 +194,10 @@ fn a_stop_from_inside_is_recorded_and_not_obeyed() {
 /// signal of the kubelet's.
 #[test]
 fn a_stop_with_a_forged_sender_is_not_obeyed() {
-    let (pod, lines) = attack(
+    let pod = visited(
         "perl -e 'my $info = pack(\"iiix4ii\", 15, 0, -1, 0, 0) . \"\\0\" x 104;
-                  print syscall(129, 1, 15, $info) == 0 ? \"sent\\n\" : \"refused: $!\\n\"'
-         sleep 0.2; echo still here; exit 5",
+                  exit(syscall(129, 1, 15, $info) == 0 ? 0 : 1)'",
     );
-    assert_eq!(lines, ["sent", "still here"]);
     assert_eq!(pod.notes("signal")[0]["obeyed"], false);
     assert_eq!(pod.verdict()["stoppedBy"], "nobody");
 }
@@ -77,8 +205,7 @@ fn a_stop_with_a_forged_sender_is_not_obeyed() {
 /// Real-time signals: of the others the kernel keeps one until it is read.
 #[test]
 fn a_hail_of_signals_fills_no_record_and_ends_no_run() {
-    let (pod, lines) = attack("perl -e 'kill 40, 1 for 1..3000'; echo still here; exit 5");
-    assert_eq!(lines, ["still here"]);
+    let pod = visited("perl -e 'kill 40, 1 for 1..3000'");
     let notes = pod.notes("signal");
     assert_eq!(notes.len(), 16);
     assert!(notes[15]["last"].is_string(), "{notes:?}");
@@ -87,12 +214,11 @@ fn a_hail_of_signals_fills_no_record_and_ends_no_run() {
 
 #[test]
 fn no_signal_from_inside_kills_or_stops_the_runner() {
-    let (pod, lines) = attack(
+    let pod = visited(
         "for signal in KILL STOP SEGV BUS ABRT ILL FPE PIPE ALRM USR1 HUP XCPU XFSZ TSTP; do
              kill -$signal 1
-         done; sleep 0.2; echo still here; exit 5",
+         done",
     );
-    assert_eq!(lines, ["still here"]);
     assert_eq!(pod.verdict()["exit"]["code"], 5);
 }
 
@@ -107,13 +233,14 @@ fn the_spool_is_not_handed_over_a_second_time() {
     assert!(lines[1].contains("was handed over before"), "{lines:?}");
 }
 
-/// With no descriptor to spare the runner can hardly do anything, but never what the agent would like.
+/// With no descriptor to spare the runner can hardly do anything, but never what somebody would like.
 #[test]
 fn a_runner_without_descriptors_calls_nothing_a_success() {
     let pod = Pod::new().with("timeout", 2);
-    let script = "prlimit --pid 1 --nofile=0:0 || echo 'not allowed'; echo > started; sleep 1000";
-    let ended = pod.exec(Start::FirstUnprivileged, script).end();
-    assert!(pod.written("started").is_some());
+    let exec = pod.exec(Start::FirstUnprivileged, "echo > started; sleep 1000");
+    wait_for("start", || pod.written("started"));
+    visit(&exec, "prlimit --pid 1 --nofile=0:0");
+    let ended = exec.end();
     assert_ne!(ended.code, Some(0), "{ended:?}");
     let verdict = pod.events().pop().unwrap();
     if verdict["subtype"] == "verdict" {

@@ -2,9 +2,11 @@
 //!
 //! Its output comes over socketpairs, not pipes: whoever runs as the agent can open
 //! `/proc/PID/fd/1` of a pipe and write a `result` line of its own into the stream; of a socket it
-//! can't. All our ends are non-blocking, so that nothing the child does can make us wait.
+//! can't. All our ends are non-blocking, so that nothing the child does can make us wait, and it runs
+//! under a filter of system calls, so that it can't make us worse in other ways.
 
 mod before_exec;
+mod filter;
 
 use std::fs::{self, File};
 use std::io::{self, Read, Write};
@@ -15,7 +17,7 @@ use std::process::{Command, Stdio};
 
 use rustix::fs::{OFlags, fcntl_getfl, fcntl_setfl};
 use rustix::net::{AddressFamily, SocketFlags, SocketType, socketpair};
-use rustix::process::{Pid, Signal, kill_process_group};
+use rustix::process::{Pid, Signal, getpid, kill_process_group};
 
 /// What to start, and where.
 #[derive(Clone, Debug)]
@@ -84,7 +86,8 @@ fn spawn(program: &Program<'_>) -> io::Result<Child> {
         .stdout(child_stdout)
         .stderr(child_stderr)
         .process_group(0);
-    before_exec::unblock_signals(&mut command);
+    let filter = filter::protecting(getpid()).map_err(io::Error::other)?;
+    before_exec::set_up(&mut command, filter);
     let mut child = command.spawn()?;
     // The command holds the child's ends: while it lives there is no end of file.
     drop(command);
