@@ -34,6 +34,11 @@ pub enum Scenario {
         bytes: u32,
     },
     Slow(u32),
+    /// So many text blocks in all, and as many tool calls, one a turn.
+    Numbered {
+        blocks: u32,
+        calls: u32,
+    },
     Silent,
     Hang,
     /// Waits until its key, or its session, is released.
@@ -120,6 +125,13 @@ fn parametrised(name: &str) -> Option<Scenario> {
         "tools" => Some(Scenario::Tools(number(parameter, MOST)?)),
         "parallel" => Some(Scenario::Parallel(number(parameter, MOST)?)),
         "slow" => Some(Scenario::Slow(number(parameter, MOST)?)),
+        "numbered" => {
+            let (blocks, calls) = parameter.split_once('x')?;
+            Some(Scenario::Numbered {
+                blocks: number(blocks, MOST)?,
+                calls: number(calls, MOST)?,
+            })
+        }
         "blocks" => {
             let (count, bytes) = parameter.split_once('x').unwrap_or((parameter, "1"));
             Some(Scenario::Blocks {
@@ -149,6 +161,7 @@ impl fmt::Display for Scenario {
             Self::Blocks { count, bytes: 1 } => write!(f, "blocks-{count}"),
             Self::Blocks { count, bytes } => write!(f, "blocks-{count}x{bytes}"),
             Self::Slow(seconds) => write!(f, "slow-{seconds}"),
+            Self::Numbered { blocks, calls } => write!(f, "numbered-{blocks}x{calls}"),
             Self::Silent => write!(f, "silent"),
             Self::Hang => write!(f, "hang"),
             Self::WaitForRelease(None) => write!(f, "wait-for-release"),
@@ -180,6 +193,7 @@ mod tests {
             "blocks-200",
             "blocks-2x1048576",
             "slow-30",
+            "numbered-5000x200",
             "silent",
             "hang",
             "wait-for-release",
@@ -205,6 +219,8 @@ mod tests {
             "tools-0",
             "tools-x",
             "slow-100001",
+            "numbered-5000",
+            "numbered-5000x0",
             "blocks-1x99999999",
             "error-418",
             "once-529",

@@ -114,6 +114,7 @@ fn reply(scenario: &Scenario, said: &Conversation) -> Reply {
             pace: SLOW_PACE,
             ..blocks(*seconds, 1)
         },
+        Scenario::Numbered { blocks, calls } => numbered(*blocks, *calls, said),
         Scenario::WaitForRelease(_) => Reply {
             held: true,
             ..Reply::text("Released.".to_owned())
@@ -141,7 +142,7 @@ fn reply(scenario: &Scenario, said: &Conversation) -> Reply {
         }
         Scenario::Parallel(count) if said.steps == 0 && said.offers(BASH) => {
             let count = *count;
-            let calls = (1..=count).map(move |n| bash(&format!("echo tool {n} of {count}")));
+            let calls = (1..=count).map(move |n| bash(&tool(n, count)));
             Reply::of(calls, Ending::ToolUse)
         }
         _ => match command(scenario, said) {
@@ -154,15 +155,15 @@ fn reply(scenario: &Scenario, said: &Conversation) -> Reply {
 
 /// The command of a scenario's next step, if it has one.
 fn command(scenario: &Scenario, said: &Conversation) -> Option<String> {
-    let step = said.steps + 1;
+    let step = u32::try_from(said.steps)
+        .unwrap_or(u32::MAX)
+        .saturating_add(1);
     match scenario {
         Scenario::Bash => match said.commands().nth(said.steps) {
             Some(command) => Some(command.to_owned()),
             None => (step == 1).then(|| "echo hello from the scripted agent".to_owned()),
         },
-        Scenario::Tools(count) if step <= *count as usize => {
-            Some(format!("echo tool {step} of {count}"))
-        }
+        Scenario::Tools(count) if step <= *count => Some(tool(step, *count)),
         Scenario::MaxTurns => Some(format!("echo turn {step}")),
         Scenario::Daemon if step == 1 => Some(DAEMON.to_owned()),
         _ => None,
@@ -191,11 +192,36 @@ fn clip(text: &str) -> &str {
 /// Numbered blocks, each filled with dots up to `bytes`.
 fn blocks(count: u32, bytes: usize) -> Reply {
     let blocks = (1..=count).map(move |n| {
-        let mut text = format!("block {n} of {count}");
+        let mut text = block(n, count);
         text.extend(std::iter::repeat_n('.', bytes.saturating_sub(text.len())));
         Block::Text(text)
     });
     Reply::of(blocks, Ending::EndTurn)
+}
+
+fn block(n: u32, count: u32) -> String {
+    format!("block {n} of {count}")
+}
+
+/// Each turn its share of the blocks and one call; the last turn what is left of them.
+fn numbered(count: u32, calls: u32, said: &Conversation) -> Reply {
+    let turn = u32::try_from(said.steps).unwrap_or(u32::MAX).min(calls);
+    let a_turn = count / (calls + 1);
+    let first = turn * a_turn + 1;
+    let is_last = turn == calls || !said.offers(BASH);
+    let last = if is_last { count } else { first + a_turn - 1 };
+    let blocks = (first..=last).map(move |n| Block::Text(block(n, count)));
+    let call = (!is_last).then(|| bash(&tool(turn + 1, calls)));
+    let ending = if is_last {
+        Ending::EndTurn
+    } else {
+        Ending::ToolUse
+    };
+    Reply::of(blocks.chain(call), ending)
+}
+
+fn tool(n: u32, count: u32) -> String {
+    format!("echo tool {n} of {count}")
 }
 
 fn bash(command: &str) -> Block {
@@ -280,9 +306,40 @@ mod tests {
     }
 
     #[test]
+    fn numbered_says_every_block_and_makes_every_call_once_and_in_order() {
+        let mut said = said("", 0);
+        let mut blocks = Vec::new();
+        let mut calls = Vec::new();
+        loop {
+            let (spoken, ending) = play("numbered-50x7", &said);
+            for block in spoken {
+                match block {
+                    Block::Text(text) => blocks.push(text),
+                    Block::Tool { input, .. } => calls.push(input["command"].clone()),
+                }
+            }
+            said.steps += 1;
+            if ending == Ending::EndTurn {
+                break;
+            }
+        }
+        let wanted: Vec<_> = (1..=50).map(|n| format!("block {n} of 50")).collect();
+        assert_eq!(blocks, wanted);
+        let wanted: Vec<_> = (1..=7).map(|n| format!("echo tool {n} of 7")).collect();
+        assert_eq!(calls, wanted);
+    }
+
+    #[test]
     fn no_tool_is_called_that_is_not_on_offer() {
         let no_tools = Conversation::default();
-        for name in ["bash", "tools-2", "maxturns", "daemon", "parallel-2"] {
+        for name in [
+            "bash",
+            "tools-2",
+            "maxturns",
+            "daemon",
+            "parallel-2",
+            "numbered-9x2",
+        ] {
             assert_eq!(play(name, &no_tools).1, Ending::EndTurn, "{name}");
         }
     }
