@@ -5,6 +5,8 @@
 //! run's facts mean; `status`, `pod` and `inputs` build what is written.
 
 #[cfg(feature = "operator")]
+pub mod certificates;
+#[cfg(feature = "operator")]
 pub mod evidence;
 #[cfg(feature = "operator")]
 pub mod facts;

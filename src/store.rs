@@ -5,5 +5,6 @@
 //! answers and listens: it reviews tokens, watches Jobs, writes their status, and says when a record is
 //! to be sealed.
 
+mod ca;
 pub mod gate;
 pub mod news;
