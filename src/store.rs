@@ -7,4 +7,6 @@
 
 mod ca;
 pub mod gate;
+mod jobs;
 pub mod news;
+mod tokens;

@@ -19,14 +19,14 @@ use kube::{
 use tokio::sync::watch;
 use tracing::{info, warn};
 
-use crate::kubernetes::{
-    Chain, backoff,
-    call::{CallError, call},
-    watch::{everything, readable},
+use crate::{
+    api::protocol::CA_KEY,
+    kubernetes::{
+        Chain, backoff,
+        call::{CallError, call},
+        watch::{everything, readable},
+    },
 };
-
-/// The key in the ConfigMap.
-const KEY: &str = "ca.crt";
 
 /// Where the authorities are published.
 #[derive(Clone, Debug)]
@@ -80,7 +80,7 @@ async fn changed(
 /// Writes the bundle if it is not what is there, over exactly what was read.
 async fn put(api: &Api<ConfigMap>, name: &str, bundle: &str) -> Result<(), CallError> {
     let mut object = call("read the ConfigMap", api.get(name)).await?;
-    let wanted = BTreeMap::from([(KEY.to_owned(), bundle.to_owned())]);
+    let wanted = BTreeMap::from([(CA_KEY.to_owned(), bundle.to_owned())]);
     if object.data.as_ref() == Some(&wanted) {
         return Ok(());
     }
