@@ -1,6 +1,7 @@
 //! How our servers speak to the Kubernetes API: one way to connect, a timeout on every call, watches that
 //! notice a dead connection, and patches that carry their precondition.
 
+pub mod backoff;
 pub mod call;
 pub mod watch;
 

@@ -5,9 +5,15 @@
 //! run's facts mean; `status`, `pod` and `inputs` build what is written.
 
 #[cfg(feature = "operator")]
+pub mod admission;
+#[cfg(feature = "operator")]
+pub mod certificates;
+#[cfg(feature = "operator")]
 pub mod evidence;
 #[cfg(feature = "operator")]
 pub mod facts;
+#[cfg(feature = "operator")]
+pub mod identity;
 #[cfg(feature = "operator")]
 pub mod inputs;
 #[cfg(feature = "operator")]
@@ -18,7 +24,11 @@ pub mod outcome;
 #[cfg(feature = "operator")]
 pub mod pod;
 #[cfg(feature = "operator")]
+pub mod record_status;
+#[cfg(feature = "operator")]
 pub mod refusal;
+#[cfg(feature = "operator")]
+pub mod seal;
 #[cfg(feature = "operator")]
 pub mod settings;
 #[cfg(feature = "operator")]

@@ -5,5 +5,8 @@
 //! answers and listens: it reviews tokens, watches Jobs, writes their status, and says when a record is
 //! to be sealed.
 
+mod ca;
 pub mod gate;
+mod jobs;
 pub mod news;
+mod tokens;

@@ -10,10 +10,8 @@ use std::{
 use kube::ResourceExt;
 
 use super::reconcile::ReconcileError;
-use crate::api::job::Job;
+use crate::{api::job::Job, kubernetes::backoff};
 
-const FIRST: Duration = Duration::from_millis(200);
-const LAST: Duration = Duration::from_secs(30);
 /// What we knew was old; the watch brings the news within moments.
 const CONFLICT: Duration = Duration::from_millis(50);
 
@@ -28,7 +26,7 @@ impl Default for Backoff {
     fn default() -> Self {
         Backoff {
             failures: Mutex::default(),
-            chance: random,
+            chance: backoff::chance,
         }
     }
 }
@@ -49,9 +47,9 @@ impl Backoff {
         }
         let mut failures = self.failures.lock().unwrap_or_else(PoisonError::into_inner);
         let count = failures.entry(key(job)).or_default();
-        let wait = FIRST.saturating_mul(2_u32.saturating_pow(*count)).min(LAST);
+        let wait = backoff::wait(*count, (self.chance)());
         *count = count.saturating_add(1);
-        wait.mul_f64(0.5 + (self.chance)() / 2.0)
+        wait
     }
 }
 
@@ -59,16 +57,13 @@ fn key(job: &Job) -> String {
     job.uid().unwrap_or_default()
 }
 
-/// Uniform enough: the random bits of a fresh id.
-fn random() -> f64 {
-    let (high, _) = uuid::Uuid::new_v4().as_u64_pair();
-    f64::from((high >> 32) as u32) / f64::from(u32::MAX)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::api::job::JobSpec;
+    use crate::{
+        api::job::JobSpec,
+        kubernetes::backoff::{FIRST, LAST},
+    };
 
     #[test]
     fn the_wait_grows_to_its_limit_and_begins_anew_after_a_success() {

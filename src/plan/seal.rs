@@ -1,0 +1,208 @@
+//! When a record is complete: its Job is final, and of every attempt either the runner's verdict has
+//! arrived or the controller knows that nothing more can come. And what can then be said of it.
+
+use std::collections::BTreeSet;
+
+use crate::api::job::{Attempt, Job, JobStatus};
+
+/// Whether to seal now.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Seal {
+    /// It is sealed, and the status says so.
+    Done,
+    /// The Job is not over, or something may still come.
+    Later,
+    Now(Ending),
+}
+
+/// How the last attempt's stream ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Ending {
+    /// With the runner's verdict.
+    pub spoken: bool,
+    /// The bytes that the runner counted, where its word came with the pod's end only.
+    pub counted: Option<u64>,
+}
+
+/// What is sure about a sealed record.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Intact {
+    /// All that the runner recorded is there, unchanged.
+    Sealed,
+    /// So many bytes of it never arrived.
+    Missing(u64),
+    /// The runner had no last word to compare with.
+    NoVerdict,
+    /// It has been changed; with how that showed.
+    Altered(String),
+}
+
+/// Decides. `verdicts` are the attempts whose verdict is in the record; `gone` says that the Job object is
+/// no more.
+pub fn decide(job: &Job, verdicts: &BTreeSet<u32>, gone: bool) -> Seal {
+    let empty = JobStatus::default();
+    let status = job.status.as_ref().unwrap_or(&empty);
+    if is_told(status) {
+        return Seal::Done;
+    }
+    let over = |attempt: &Attempt| attempt.closed.is_some() || verdicts.contains(&attempt.number);
+    if !gone && !(status.is_final() && status.attempts.iter().all(over)) {
+        return Seal::Later;
+    }
+    let last = status.attempt();
+    let spoken = last.is_some_and(|attempt| verdicts.contains(&attempt.number));
+    Seal::Now(Ending {
+        spoken,
+        counted: last
+            .filter(|_| !spoken)
+            .and_then(|attempt| attempt.recorded),
+    })
+}
+
+/// What can be said of a record that lacks so many counted bytes. `arrived` is what came at all.
+pub fn intact(job: &Job, verdicts: &BTreeSet<u32>, missing: u64, arrived: u64) -> Intact {
+    if missing > 0 {
+        return Intact::Missing(missing);
+    }
+    let attempts = job.status.as_ref().map(|status| status.attempts.as_slice());
+    let proved = |attempt: &Attempt| {
+        let silent = attempt.started.is_none() && arrived == 0;
+        verdicts.contains(&attempt.number) || attempt.recorded.is_some() || silent
+    };
+    if attempts.unwrap_or_default().iter().all(proved) {
+        Intact::Sealed
+    } else {
+        Intact::NoVerdict
+    }
+}
+
+/// The status says that the record is sealed.
+pub fn is_told(status: &JobStatus) -> bool {
+    status
+        .output
+        .as_ref()
+        .is_some_and(|output| output.sealed.is_some())
+}
+
+#[cfg(test)]
+mod tests {
+    use chrono::DateTime;
+
+    use super::*;
+    use crate::api::{job::JobSpec, reason::Phase, record::Output};
+
+    const OPEN: u8 = 0;
+    const CLOSED: u8 = 1;
+    const STARTED: u8 = 2;
+    const RECORDED: u8 = 4;
+
+    fn job(phase: Phase, attempts: &[u8]) -> Job {
+        let time = |flags: u8, flag| (flags & flag != 0).then_some(DateTime::UNIX_EPOCH);
+        let attempt = |(number, flags): (u32, &u8)| Attempt {
+            number,
+            pod: format!("hello-{number}"),
+            uid: None,
+            node: None,
+            intended: DateTime::UNIX_EPOCH,
+            started: time(*flags, STARTED),
+            ended: None,
+            why: None,
+            recorded: (flags & RECORDED != 0).then_some(500),
+            closed: time(*flags, CLOSED),
+        };
+        let mut job = Job::new("hello", JobSpec::default());
+        job.status = Some(JobStatus {
+            phase: Some(phase),
+            attempts: (1..).zip(attempts).map(attempt).collect(),
+            ..JobStatus::default()
+        });
+        job
+    }
+
+    fn now(spoken: bool, counted: Option<u64>) -> Seal {
+        Seal::Now(Ending { spoken, counted })
+    }
+
+    #[test]
+    fn a_record_is_sealed_when_its_job_is_final_and_nothing_more_can_come() {
+        use Phase::{Completed, Failed, Running};
+        let table: &[(Phase, &[u8], &[u32], bool, Seal)] = &[
+            (Running, &[OPEN], &[], false, Seal::Later),
+            (Running, &[OPEN], &[1], false, Seal::Later),
+            (Completed, &[OPEN], &[], false, Seal::Later),
+            (Completed, &[OPEN], &[1], false, now(true, None)),
+            (Failed, &[CLOSED], &[], false, now(false, None)),
+            (
+                Failed,
+                &[CLOSED | RECORDED],
+                &[],
+                false,
+                now(false, Some(500)),
+            ),
+            (Failed, &[CLOSED | RECORDED], &[1], false, now(true, None)),
+            (Failed, &[CLOSED, OPEN], &[], false, Seal::Later),
+            (Failed, &[CLOSED, OPEN], &[1], false, Seal::Later),
+            (Failed, &[CLOSED, OPEN], &[2], false, now(true, None)),
+            (Failed, &[OPEN, CLOSED], &[2], false, Seal::Later),
+            (Failed, &[], &[], false, now(false, None)),
+            (Running, &[OPEN], &[], true, now(false, None)),
+            (Running, &[OPEN], &[1], true, now(true, None)),
+        ];
+        for (phase, attempts, verdicts, gone, expected) in table {
+            let verdicts = verdicts.iter().copied().collect();
+            assert_eq!(
+                decide(&job(*phase, attempts), &verdicts, *gone),
+                *expected,
+                "{phase} {attempts:?} {verdicts:?} {gone}"
+            );
+        }
+    }
+
+    #[test]
+    fn a_seal_that_is_told_is_left_alone() {
+        let mut job = job(Phase::Completed, &[OPEN]);
+        let sealed = Output {
+            sealed: Some(DateTime::UNIX_EPOCH),
+            ..Output::default()
+        };
+        job.status.as_mut().unwrap().output = Some(sealed);
+        for gone in [false, true] {
+            assert_eq!(decide(&job, &[1].into(), gone), Seal::Done);
+        }
+    }
+
+    #[test]
+    fn only_what_is_proved_is_called_intact() {
+        let table: &[(&[u8], &[u32], u64, u64, Intact)] = &[
+            (&[OPEN | STARTED], &[1], 0, 900, Intact::Sealed),
+            (&[CLOSED | STARTED | RECORDED], &[], 0, 900, Intact::Sealed),
+            (
+                &[CLOSED | STARTED | RECORDED],
+                &[],
+                7,
+                900,
+                Intact::Missing(7),
+            ),
+            (&[CLOSED | STARTED], &[], 0, 900, Intact::NoVerdict),
+            (&[CLOSED], &[], 0, 900, Intact::NoVerdict),
+            (&[CLOSED], &[], 0, 0, Intact::Sealed),
+            (&[], &[], 0, 0, Intact::Sealed),
+            (
+                &[CLOSED | STARTED, OPEN | STARTED],
+                &[2],
+                0,
+                900,
+                Intact::NoVerdict,
+            ),
+        ];
+        for (attempts, verdicts, missing, arrived, expected) in table {
+            let verdicts = verdicts.iter().copied().collect();
+            let job = job(Phase::Failed, attempts);
+            assert_eq!(
+                intact(&job, &verdicts, *missing, *arrived),
+                *expected,
+                "{attempts:?} {verdicts:?} {missing} {arrived}"
+            );
+        }
+    }
+}
