@@ -8,8 +8,9 @@ if [ -n "${CONTEXT:-}" ]; then
   . "$demo/../steps.sh"
   cache=${XDG_CACHE_HOME:-$HOME/.cache}/herdctl
   admin=(kubectl --context "$CONTEXT")
-  dev=(kubectl --context "$CONTEXT" --namespace "$namespace")
+  as_dev=(--context "$CONTEXT" --namespace "$namespace")
   helm=(helm --kube-context "$CONTEXT")
+  get_jobs=false # who else uses this cluster has not been asked
 else
   export NAME=${NAME:-demo}
   # shellcheck source=../local/cluster.sh
@@ -18,9 +19,11 @@ else
   . "$demo/../local/cgroups.sh"
   need_root
   admin=(kubectl --kubeconfig "$ROOT/kubeconfig")
-  dev=(kubectl --kubeconfig "$ROOT/kubeconfig-dev")
+  as_dev=(--kubeconfig "$ROOT/kubeconfig-dev")
   helm=(helm --kubeconfig "$ROOT/kubeconfig")
+  get_jobs=true # "kubectl get jobs" lists ours
 fi
+dev=(kubectl "${as_dev[@]}") # herdctl takes the same options
 logs=$cache/log
 mark=demo=made # on what the demo made in a cluster that is not its own
 # shellcheck source=../install.sh
