@@ -7,6 +7,11 @@
 
 mod ca;
 pub mod gate;
+mod gatekeeper;
 mod jobs;
+mod namespaces;
 pub mod news;
+mod pods;
+mod sealing;
+mod status;
 mod tokens;

@@ -93,7 +93,7 @@ impl Watch {
 }
 
 /// Most of a Job is what its agent was told; none of that is needed here.
-fn forget(job: &mut Job) {
+pub fn forget(job: &mut Job) {
     prune(job);
     job.metadata.annotations = None;
     job.metadata.labels = None;

@@ -38,6 +38,19 @@ pub enum News {
     Resumed { record: RecordKey },
 }
 
+impl News {
+    /// The record that it is about.
+    pub fn record(&self) -> &RecordKey {
+        match self {
+            News::Grown { record, .. }
+            | News::Verdict { record, .. }
+            | News::Altered { record, .. }
+            | News::Stalled { record, .. }
+            | News::Resumed { record } => record,
+        }
+    }
+}
+
 /// What the closing lines of a record and its final `job.json` say: the Job's final status.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Closing {

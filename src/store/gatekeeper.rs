@@ -1,0 +1,143 @@
+//! The [`Gate`] of a real cluster: tokens are reviewed, Jobs come from the watch, pods are looked up once.
+
+use std::{collections::HashSet, sync::Arc};
+
+use kube::{Api, Client};
+
+use super::{
+    gate::{Gate, Named, RecordKey, Shipper},
+    jobs::Jobs,
+    namespaces::Namespaces,
+    pods::{Pods, gone_namespace, unanswered},
+    tokens::Tokens,
+};
+use crate::{
+    api::{
+        job::{Job, JobStatus},
+        protocol::{Refusal, RefusalReason},
+    },
+    kubernetes::call::call,
+    plan::admission::{self, Asking},
+};
+
+/// See the module.
+pub struct Gatekeeper {
+    pub client: Client,
+    pub tokens: Tokens,
+    pub jobs: Jobs,
+    pub pods: Arc<Pods>,
+    pub namespaces: Arc<Namespaces>,
+    /// Usernames of those who may read for others.
+    pub readers: HashSet<String>,
+}
+
+impl Gate for Gatekeeper {
+    async fn shipper(
+        &self,
+        token: &str,
+        namespace: &str,
+        job: &str,
+        attempt: u32,
+    ) -> Result<Shipper, Refusal> {
+        let holder = self.tokens.holder(token).await?;
+        let pod = holder.pod.as_ref().ok_or_else(|| {
+            forbidden("this token is of no pod: only the pod of a Job's attempt may ship")
+        })?;
+        let asking = Asking {
+            namespace,
+            job,
+            attempt,
+            pod,
+        };
+        let known = self.job(namespace, job).await?;
+        admission::to_attempt(&known, asking)?;
+        let job_uid = known.metadata.uid.as_deref().unwrap_or_default();
+        let namespace_uid = self
+            .pods
+            .admit(asking, &holder, job_uid, &self.namespaces)
+            .await?;
+        Ok(Shipper {
+            record: RecordKey {
+                namespace: namespace.to_owned(),
+                namespace_uid,
+                job: job.to_owned(),
+                job_uid: job_uid.to_owned(),
+            },
+            attempt,
+            pod_uid: pod.uid.clone(),
+            agent: known.spec.agent.clone(),
+            ended: known.status.as_ref().is_some_and(JobStatus::is_final),
+        })
+    }
+
+    async fn reader(&self, token: &str) -> Result<(), Refusal> {
+        let holder = self.tokens.holder(token).await?;
+        if self.readers.contains(&holder.username) {
+            return Ok(());
+        }
+        Err(forbidden(
+            "only the gateway reads here: ask the API server for joboutputs instead",
+        ))
+    }
+
+    async fn whose(&self, namespace: &str, job: &str) -> Result<Named, Refusal> {
+        if !self.jobs.are_known() {
+            return Err(not_yet(job));
+        }
+        if let Some(known) = self.jobs.get(namespace, job)
+            && let Some(namespace_uid) = self.namespaces.of_job(&known).await.map_err(unanswered)?
+        {
+            return Ok(Named {
+                namespace_uid,
+                job_uid: known.metadata.uid.clone(),
+            });
+        }
+        // Never from memory: the name may be another's since a moment ago.
+        let namespace_uid = self
+            .namespaces
+            .now(namespace)
+            .await
+            .map_err(unanswered)?
+            .ok_or_else(|| gone_namespace(namespace))?;
+        Ok(Named {
+            namespace_uid,
+            job_uid: None,
+        })
+    }
+}
+
+impl Gatekeeper {
+    /// The Job as the watch has it. What it has not is new, or gone: the API server knows.
+    async fn job(&self, namespace: &str, name: &str) -> Result<Arc<Job>, Refusal> {
+        if let Some(job) = self.jobs.get(namespace, name) {
+            return Ok(job);
+        }
+        if !self.jobs.are_known() {
+            return Err(not_yet(name));
+        }
+        let api: Api<Job> = Api::namespaced(self.client.clone(), namespace);
+        let found = call("look the Job up", api.get_metadata_opt(name))
+            .await
+            .map_err(unanswered)?;
+        Err(match found {
+            Some(_) => not_yet(name),
+            None => admission::of_gone_job(name),
+        })
+    }
+}
+
+fn not_yet(job: &str) -> Refusal {
+    Refusal {
+        reason: RefusalReason::Retry,
+        message: format!("Job {job} is not known here yet; try again"),
+        length: None,
+    }
+}
+
+fn forbidden(message: &str) -> Refusal {
+    Refusal {
+        reason: RefusalReason::Forbidden,
+        message: message.to_owned(),
+        length: None,
+    }
+}
