@@ -26,7 +26,10 @@ mod read;
 mod record;
 pub mod records;
 mod recovery;
+mod run;
 mod sealing;
 mod status;
 mod sync;
 mod tokens;
+
+pub use self::run::{Options, RunError, run};

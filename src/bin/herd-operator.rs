@@ -7,6 +7,7 @@ use herdctl::{
     api::{crds, duration::DurationText},
     controller::{self, Options},
     plan::settings::Settings,
+    store,
 };
 use k8s_openapi::api::core::v1::ResourceRequirements;
 use tracing_subscriber::EnvFilter;
@@ -23,6 +24,8 @@ struct Arguments {
 enum Command {
     /// Run the controller: give every Job its pod and its one outcome.
     Controller(Box<ControllerArguments>),
+    /// Run the store: keep every line of every run on a volume.
+    Store(Box<StoreArguments>),
     /// Write the CustomResourceDefinitions, one file each.
     Crds {
         /// The folder to write to; may be given more than once.
@@ -74,9 +77,35 @@ struct ControllerArguments {
     identity: String,
 }
 
+#[derive(Args)]
+struct StoreArguments {
+    /// The volume's folder.
+    #[arg(long, value_name = "FOLDER", default_value = "/data")]
+    data: PathBuf,
+    /// Where shippers and the gateway are served, by HTTPS.
+    #[arg(long, value_name = "ADDRESS", default_value = "0.0.0.0:8443")]
+    listen: SocketAddr,
+    /// Where /healthz and /readyz are answered.
+    #[arg(long, value_name = "ADDRESS", default_value = "0.0.0.0:8080")]
+    probes: SocketAddr,
+    /// The Service by which the store is reached.
+    #[arg(long, value_name = "NAME", default_value = "herd-store")]
+    service: String,
+    /// The namespace of the Service: the operator's own.
+    #[arg(long, env = "POD_NAMESPACE", value_name = "NAMESPACE")]
+    namespace: String,
+    /// The ConfigMap in the operator's namespace in which the store publishes its CA certificates.
+    #[arg(long, value_name = "NAME")]
+    ca_config_map: String,
+    /// A user who may read for others: the gateway's service account. May be given more than once.
+    #[arg(long = "reader", value_name = "USERNAME")]
+    readers: Vec<String>,
+}
+
 fn main() -> ExitCode {
     let done = match Arguments::parse().command {
         Command::Controller(arguments) => run_controller(*arguments),
+        Command::Store(arguments) => run_store(*arguments),
         Command::Crds { to } => write_crds(&to),
     };
     let Err(error) = done else {
@@ -93,12 +122,7 @@ fn main() -> ExitCode {
 
 #[tokio::main]
 async fn run_controller(arguments: ControllerArguments) -> Result<(), Box<dyn Error>> {
-    let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new("info"));
-    tracing_subscriber::fmt()
-        .json()
-        .with_env_filter(filter)
-        .with_writer(std::io::stderr)
-        .init();
+    start_logging();
     controller::run(Options {
         settings: Settings {
             operator_image: arguments.operator_image,
@@ -118,6 +142,31 @@ async fn run_controller(arguments: ControllerArguments) -> Result<(), Box<dyn Er
     })
     .await?;
     Ok(())
+}
+
+#[tokio::main]
+async fn run_store(arguments: StoreArguments) -> Result<(), Box<dyn Error>> {
+    start_logging();
+    store::run(store::Options {
+        data: arguments.data,
+        listen: arguments.listen,
+        probes: arguments.probes,
+        service: arguments.service,
+        namespace: arguments.namespace,
+        ca_config_map: arguments.ca_config_map,
+        readers: arguments.readers,
+    })
+    .await?;
+    Ok(())
+}
+
+fn start_logging() {
+    let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new("info"));
+    tracing_subscriber::fmt()
+        .json()
+        .with_env_filter(filter)
+        .with_writer(std::io::stderr)
+        .init();
 }
 
 fn write_crds(folders: &[PathBuf]) -> Result<(), Box<dyn Error>> {

@@ -46,7 +46,8 @@ pub fn decide(job: &Job, verdicts: &BTreeSet<u32>, gone: bool) -> Seal {
         return Seal::Done;
     }
     let over = |attempt: &Attempt| attempt.closed.is_some() || verdicts.contains(&attempt.number);
-    if !gone && !(status.is_final() && status.attempts.iter().all(over)) {
+    let complete = status.is_final() && status.attempts.iter().all(over);
+    if !complete && !gone {
         return Seal::Later;
     }
     let last = status.attempt();
@@ -126,7 +127,8 @@ mod tests {
     #[test]
     fn a_record_is_sealed_when_its_job_is_final_and_nothing_more_can_come() {
         use Phase::{Completed, Failed, Running};
-        let table: &[(Phase, &[u8], &[u32], bool, Seal)] = &[
+        type Row<'a> = (Phase, &'a [u8], &'a [u32], bool, Seal);
+        let table: &[Row<'_>] = &[
             (Running, &[OPEN], &[], false, Seal::Later),
             (Running, &[OPEN], &[1], false, Seal::Later),
             (Completed, &[OPEN], &[], false, Seal::Later),
@@ -173,7 +175,8 @@ mod tests {
 
     #[test]
     fn only_what_is_proved_is_called_intact() {
-        let table: &[(&[u8], &[u32], u64, u64, Intact)] = &[
+        type Row<'a> = (&'a [u8], &'a [u32], u64, u64, Intact);
+        let table: &[Row<'_>] = &[
             (&[OPEN | STARTED], &[1], 0, 900, Intact::Sealed),
             (&[CLOSED | STARTED | RECORDED], &[], 0, 900, Intact::Sealed),
             (

@@ -143,6 +143,7 @@ impl Document {
             sha256: seal.sha256.clone(),
             missing: seal.missing,
             at: seal.at,
+            altered: self.altered.clone(),
         })
     }
 

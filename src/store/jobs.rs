@@ -50,6 +50,21 @@ impl Jobs {
     }
 }
 
+#[cfg(test)]
+impl Jobs {
+    /// A cache that a watch has filled with these.
+    pub fn holding(jobs: Vec<Job>) -> Self {
+        let (cache, mut watch) = cache();
+        let events = jobs.into_iter().map(Event::InitApply);
+        let events = [Event::Init].into_iter().chain(events);
+        for event in events.chain([Event::InitDone]) {
+            watch.writer.apply_watcher_event(&event);
+        }
+        watch.filled.store(true, Ordering::Relaxed);
+        cache
+    }
+}
+
 /// The watch: an empty cache, and what fills it once it runs.
 pub struct Watch {
     writer: Writer<Job>,

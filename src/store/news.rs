@@ -81,4 +81,6 @@ pub struct Sealed {
     pub sha256: String,
     pub missing: u64,
     pub at: DateTime<Utc>,
+    /// What about acknowledged bytes was not as it should be.
+    pub altered: Option<String>,
 }

@@ -248,7 +248,9 @@ impl Entry {
         if self.known.flow != Flow::Unknown {
             self.known.flow = Flow::Flowing;
         }
-        if !matches!(self.known.intact, Some(Intact::Altered(_))) && !is_altered(job) {
+        if let Some(how) = &sealed.altered {
+            self.known.intact = Some(Intact::Altered(how.clone()));
+        } else if !matches!(self.known.intact, Some(Intact::Altered(_))) && !is_altered(job) {
             let intact = seal::intact(job, &self.verdicts, sealed.missing, arrived);
             self.known.intact = Some(intact);
         }

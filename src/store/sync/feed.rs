@@ -88,10 +88,13 @@ impl Keeper {
     /// The record with this shipper's segment as its newest; makes what lacks.
     fn record_of(&mut self, shipper: &Shipper, round: &mut Round) -> Result<&Record, Failed> {
         let key = &shipper.record;
+        if shipper.ended && !self.records.contains_key(key) {
+            return Err(sealed().into());
+        }
         self.find_or_create(key, &shipper.agent, round)?;
         let record = self.records.get_mut(key).ok_or_else(sealed)?;
         if record.segment_of(shipper)?.is_none() {
-            if record.document.sealed.is_some() {
+            if shipper.ended || record.document.sealed.is_some() {
                 return Err(sealed().into());
             }
             let document = record.with_segment(shipper, &mut *self.disk)?;

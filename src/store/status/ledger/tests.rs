@@ -102,6 +102,7 @@ fn sealed() -> Sealed {
         sha256: "ab".repeat(32),
         missing: 0,
         at: time(),
+        altered: None,
     }
 }
 
@@ -334,12 +335,20 @@ fn what_was_altered_is_never_called_intact_again() {
     let told = answered(&patch, 2);
     entry.patched(Arc::clone(&told), clock.0);
     let after_restart = Entry::of(told);
-    for mut entry in [entry, after_restart] {
+    let by_the_record_alone = Entry::of(completed(job(2)).into());
+    for (mut entry, altered) in [
+        (entry, None),
+        (after_restart, None),
+        (by_the_record_alone, Some("byte 7 differs".to_owned())),
+    ] {
         hear(&mut entry, verdict());
         let report = clock.next(&mut entry).patch.unwrap();
         entry.patched(answered(&report, 3), clock.0);
         assert!(clock.next(&mut entry).seal.is_some());
-        entry.sealed(Some(&sealed()));
+        entry.sealed(Some(&Sealed {
+            altered,
+            ..sealed()
+        }));
         let last = clock.next(&mut entry).patch.unwrap();
         let status = answered(&last, 4).status.clone().unwrap();
         assert_eq!(status.conditions.last().unwrap().reason, "Altered");
