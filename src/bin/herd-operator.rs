@@ -6,6 +6,7 @@ use clap::{Args, Parser, Subcommand};
 use herdctl::{
     api::{crds, duration::DurationText},
     controller::{self, Options},
+    gateway::{self, certificate::Subject, store::Access},
     plan::settings::Settings,
 };
 use k8s_openapi::api::core::v1::ResourceRequirements;
@@ -23,6 +24,8 @@ struct Arguments {
 enum Command {
     /// Run the controller: give every Job its pod and its one outcome.
     Controller(Box<ControllerArguments>),
+    /// Run the gateway: the aggregated API by which output is read.
+    Gateway(Box<GatewayArguments>),
     /// Write the CustomResourceDefinitions, one file each.
     Crds {
         /// The folder to write to; may be given more than once.
@@ -74,9 +77,41 @@ struct ControllerArguments {
     identity: String,
 }
 
+#[derive(Args)]
+struct GatewayArguments {
+    /// Where the API server reaches the aggregated API, by HTTPS.
+    #[arg(long, value_name = "ADDRESS", default_value = "0.0.0.0:10250")]
+    listen: SocketAddr,
+    /// Where /healthz and /readyz are answered.
+    #[arg(long, value_name = "ADDRESS", default_value = "0.0.0.0:8080")]
+    probes: SocketAddr,
+    /// Where the output store is: https://HOST:PORT.
+    #[arg(long, value_name = "URL")]
+    store: String,
+    /// The store's CA, PEM; read for each request, since it may change.
+    #[arg(long, value_name = "FILE")]
+    store_ca: PathBuf,
+    /// The token for the store; read for each request, since it is renewed.
+    #[arg(long, value_name = "FILE")]
+    store_token: PathBuf,
+    /// The APIService that is served; this replica adds its certificate to it.
+    #[arg(long, value_name = "NAME", default_value = "output-v1.herdctl.dev")]
+    api_service: String,
+    /// The Service that the APIService names.
+    #[arg(long, value_name = "NAME")]
+    service: String,
+    /// The namespace of the Service: the operator's own.
+    #[arg(long, env = "POD_NAMESPACE", value_name = "NAMESPACE")]
+    namespace: String,
+    /// This replica's name: its pod's.
+    #[arg(long, env = "POD_NAME", value_name = "NAME")]
+    identity: String,
+}
+
 fn main() -> ExitCode {
     let done = match Arguments::parse().command {
         Command::Controller(arguments) => run_controller(*arguments),
+        Command::Gateway(arguments) => run_gateway(*arguments),
         Command::Crds { to } => write_crds(&to),
     };
     let Err(error) = done else {
@@ -93,12 +128,7 @@ fn main() -> ExitCode {
 
 #[tokio::main]
 async fn run_controller(arguments: ControllerArguments) -> Result<(), Box<dyn Error>> {
-    let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new("info"));
-    tracing_subscriber::fmt()
-        .json()
-        .with_env_filter(filter)
-        .with_writer(std::io::stderr)
-        .init();
+    start_logging();
     controller::run(Options {
         settings: Settings {
             operator_image: arguments.operator_image,
@@ -118,6 +148,37 @@ async fn run_controller(arguments: ControllerArguments) -> Result<(), Box<dyn Er
     })
     .await?;
     Ok(())
+}
+
+#[tokio::main]
+async fn run_gateway(arguments: GatewayArguments) -> Result<(), Box<dyn Error>> {
+    start_logging();
+    gateway::run(gateway::Options {
+        listen: arguments.listen,
+        probes: arguments.probes,
+        store: Access {
+            url: arguments.store,
+            ca: arguments.store_ca,
+            token: arguments.store_token,
+        },
+        api_service: arguments.api_service,
+        subject: Subject {
+            service: arguments.service,
+            namespace: arguments.namespace,
+            replica: arguments.identity,
+        },
+    })
+    .await?;
+    Ok(())
+}
+
+fn start_logging() {
+    let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new("info"));
+    tracing_subscriber::fmt()
+        .json()
+        .with_env_filter(filter)
+        .with_writer(std::io::stderr)
+        .init();
 }
 
 fn write_crds(folders: &[PathBuf]) -> Result<(), Box<dyn Error>> {
