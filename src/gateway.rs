@@ -19,9 +19,10 @@ pub mod registration;
 pub mod rights;
 pub mod status;
 pub mod store;
+pub mod store_ca;
 pub mod stream;
 
-use std::{io, net::SocketAddr, sync::Arc, time::Duration};
+use std::{io, net::SocketAddr, path::PathBuf, sync::Arc, time::Duration};
 
 use chrono::Utc;
 use rustls::ServerConfig;
@@ -36,6 +37,7 @@ use self::{
     registration::Registration,
     rights::{REMEMBERED, Reviews, Rights},
     store::{Access, BadAddress, Store},
+    store_ca::Published,
     stream::Patience,
 };
 use crate::{
@@ -58,7 +60,11 @@ pub struct Options {
     pub listen: SocketAddr,
     /// Where the kubelet's probes are answered.
     pub probes: SocketAddr,
-    pub store: Access,
+    /// The store's address: `https://SERVICE.NAMESPACE.svc:PORT`.
+    pub store: String,
+    pub store_ca: Published,
+    /// The file with the token for the store.
+    pub store_token: PathBuf,
     /// The APIService that it serves.
     pub api_service: String,
     pub subject: Subject,
@@ -98,6 +104,7 @@ pub async fn run(options: Options) -> Result<(), GatewayError> {
     let (known, front_proxy) = watch::channel(Known::NotYet);
     let (registered, registration) = watch::channel(false);
     let (stop_sender, stop) = watch::channel(false);
+    let (published, store_ca) = watch::channel(None);
     let readiness = Readiness {
         registered: registration,
         front_proxy: front_proxy.clone(),
@@ -105,7 +112,11 @@ pub async fn run(options: Options) -> Result<(), GatewayError> {
     let gateway = Gateway {
         front_proxy: front_proxy.clone(),
         rights: Rights::new(Arc::new(Reviews(client.clone())), REMEMBERED),
-        store: Store::new(options.store)?,
+        store: Store::new(Access {
+            url: options.store,
+            ca: store_ca,
+            token: options.store_token,
+        })?,
         patience: Patience::default(),
     };
     let registration = Registration {
@@ -122,6 +133,11 @@ pub async fn run(options: Options) -> Result<(), GatewayError> {
         .map_err(|source| GatewayError::Listen { address, source })?;
     let tls = tls(served, front_proxy)?;
     let router = api::router(gateway, readiness.clone());
+    tokio::spawn(store_ca::follow(
+        client.clone(),
+        options.store_ca,
+        published,
+    ));
     tokio::spawn(front_proxy::follow(client, known));
     let mut kept = tokio::spawn(registration.keep(stop.clone()));
     let probes = tokio::spawn(serve_probes(options.probes, move || readiness.missing()));

@@ -6,7 +6,7 @@ use clap::{Args, Parser, Subcommand};
 use herdctl::{
     api::{crds, duration::DurationText},
     controller::{self, Options},
-    gateway::{self, certificate::Subject, store::Access},
+    gateway::{self, certificate::Subject, store_ca::Published},
     plan::settings::Settings,
 };
 use k8s_openapi::api::core::v1::ResourceRequirements;
@@ -88,9 +88,9 @@ struct GatewayArguments {
     /// Where the output store is: https://HOST:PORT.
     #[arg(long, value_name = "URL")]
     store: String,
-    /// The store's CA, PEM; read for each request, since it may change.
-    #[arg(long, value_name = "FILE")]
-    store_ca: PathBuf,
+    /// The ConfigMap in the operator's namespace in which the store publishes its CA certificates.
+    #[arg(long, value_name = "NAME")]
+    store_ca_config_map: String,
     /// The token for the store; read for each request, since it is renewed.
     #[arg(long, value_name = "FILE")]
     store_token: PathBuf,
@@ -156,11 +156,12 @@ async fn run_gateway(arguments: GatewayArguments) -> Result<(), Box<dyn Error>> 
     gateway::run(gateway::Options {
         listen: arguments.listen,
         probes: arguments.probes,
-        store: Access {
-            url: arguments.store,
-            ca: arguments.store_ca,
-            token: arguments.store_token,
+        store: arguments.store,
+        store_ca: Published {
+            namespace: arguments.namespace.clone(),
+            config_map: arguments.store_ca_config_map,
         },
+        store_token: arguments.store_token,
         api_service: arguments.api_service,
         subject: Subject {
             service: arguments.service,

@@ -1,8 +1,8 @@
 //! Reading from the output store. It may be away at any time, its CA and our token change while we run:
-//! both files are read for each request, and a changed CA begins a new pool of connections.
+//! both are looked up for each request, and a changed CA begins a new pool of connections.
 
 use std::{
-    fs, io,
+    fs,
     path::PathBuf,
     sync::{Arc, Mutex, PoisonError},
     time::Duration,
@@ -23,7 +23,7 @@ use rustls::{
     pki_types::{CertificateDer, pem::PemObject},
 };
 use serde::de::DeserializeOwned;
-use tokio::time::timeout;
+use tokio::{sync::watch, time::timeout};
 
 use super::names::Target;
 use crate::api::protocol::{self, RecordInfo, Refusal, RefusalReason};
@@ -47,8 +47,8 @@ const MAX_ANSWER: usize = 1024 * 1024;
 pub struct Access {
     /// `https://SERVICE.NAMESPACE.svc:PORT`
     pub url: String,
-    /// PEM, one or more certificates.
-    pub ca: PathBuf,
+    /// PEM, one or more certificates; None until it is known.
+    pub ca: watch::Receiver<Option<String>>,
     pub token: PathBuf,
 }
 
@@ -89,7 +89,7 @@ type Pool = Client<HttpsConnector<HttpConnector>, Body>;
 pub struct Store {
     access: Access,
     /// With the CA that it was made for.
-    pool: Mutex<Option<(Vec<u8>, Pool)>>,
+    pool: Mutex<Option<(String, Pool)>>,
 }
 
 impl Store {
@@ -128,7 +128,8 @@ impl Store {
     }
 
     async fn get(&self, path: &str) -> Result<Response<Incoming>, StoreError> {
-        let token = read(&self.access.token).map_err(|error| {
+        // The kubelet keeps it in memory: reading it blocks nobody.
+        let token = fs::read(&self.access.token).map_err(|error| {
             away(&format!(
                 "its token {} can't be read: {error}",
                 self.access.token.display()
@@ -152,23 +153,14 @@ impl Store {
     }
 
     fn pool(&self) -> Result<Pool, StoreError> {
-        let path = self.access.ca.display();
-        let pem = match read(&self.access.ca) {
-            Ok(pem) if !pem.trim_ascii().is_empty() => pem,
-            Err(error) if error.kind() != io::ErrorKind::NotFound => {
-                return Err(away(&format!("its CA {path} can't be read: {error}")));
-            }
-            _ => {
-                return Err(away(&format!(
-                    "it has never started, its CA {path} is not there"
-                )));
-            }
+        let Some(pem) = self.access.ca.borrow().clone() else {
+            return Err(away("it has never started, its CA is not known"));
         };
         let mut pool = self.pool.lock().unwrap_or_else(PoisonError::into_inner);
         match &*pool {
             Some((ca, pool)) if *ca == pem => Ok(pool.clone()),
             _ => {
-                let made = connect(&pem).map_err(|why| away(&format!("its CA {path} {why}")))?;
+                let made = connect(&pem).map_err(|why| away(&format!("its CA {why}")))?;
                 *pool = Some((pem, made.clone()));
                 Ok(made)
             }
@@ -181,18 +173,13 @@ impl Store {
 #[error("{0:?} is no address of a store; it must be like https://herd-store.herd.svc:8443")]
 pub struct BadAddress(String);
 
-/// Small files that the kubelet keeps in memory: reading them blocks nobody.
-fn read(path: &PathBuf) -> io::Result<Vec<u8>> {
-    fs::read(path)
-}
-
 fn away(why: &str) -> StoreError {
     StoreError::Away(format!("the output store does not answer: {why}"))
 }
 
-fn connect(pem: &[u8]) -> Result<Pool, String> {
+fn connect(pem: &str) -> Result<Pool, String> {
     let mut roots = RootCertStore::empty();
-    for certificate in CertificateDer::pem_slice_iter(pem) {
+    for certificate in CertificateDer::pem_slice_iter(pem.as_bytes()) {
         let certificate = certificate.map_err(|error| format!("is no PEM: {error}"))?;
         roots
             .add(certificate)

@@ -115,15 +115,13 @@ async fn a_store_that_is_just_starting_is_unavailable_too() {
 #[tokio::test]
 async fn a_store_that_never_started_has_no_ca_and_is_asked_as_soon_as_it_has() {
     let ground = Ground::new().await;
-    let ca = ground.files.path().join("ca.crt");
-    let pem = std::fs::read(&ca).unwrap();
-    std::fs::remove_file(&ca).unwrap();
+    let pem = ground.published.send_replace(None);
     let message = ground
         .get(&object(JOB))
         .await
         .failure(503, "ServiceUnavailable");
     assert!(message.contains("has never started"), "{message}");
-    std::fs::write(&ca, pem).unwrap();
+    ground.published.send_replace(pem);
     assert_eq!(ground.get(&object(JOB)).await.status, 200);
 }
 
@@ -140,7 +138,7 @@ async fn a_changed_ca_counts_from_the_next_request_on() {
         .await
         .failure(503, "ServiceUnavailable");
     let both = format!("{}{}", ground.store_ca.pem, next.pem);
-    std::fs::write(ground.files.path().join("ca.crt"), both).unwrap();
+    ground.published.send_replace(Some(both));
     assert_eq!(ground.get(&object(JOB)).await.status, 200);
 }
 

@@ -82,6 +82,8 @@ pub struct Ground {
     pub words: Arc<Words>,
     pub store: FakeStore,
     pub store_ca: Ca,
+    /// What the store has published.
+    pub published: watch::Sender<Option<String>>,
     pub files: TempDir,
     _stop: watch::Sender<bool>,
 }
@@ -98,7 +100,7 @@ pub const IMPATIENCE: Patience = Patience {
 pub const FORGETFUL: Duration = Duration::from_millis(1);
 
 /// What the API server publishes about its front proxy.
-pub fn published(ca: &str, names: &[&str]) -> BTreeMap<String, String> {
+pub fn front_proxy_data(ca: &str, names: &[&str]) -> BTreeMap<String, String> {
     let lists = [
         ("requestheader-allowed-names", json!(names)),
         ("requestheader-username-headers", json!(["X-Remote-User"])),
@@ -124,7 +126,7 @@ impl Ground {
 
     pub async fn with(patience: Patience, remembered: Duration) -> Ground {
         let proxy_ca = Ca::new("front-proxy-ca");
-        let proxy = FrontProxy::read(&published(&proxy_ca.pem, &[PROXY])).unwrap();
+        let proxy = FrontProxy::read(&front_proxy_data(&proxy_ca.pem, &[PROXY])).unwrap();
         let (known, front_proxy) = watch::channel(Known::Good(Arc::new(proxy)));
         let (registered, registration) = watch::channel(true);
         let words = Arc::new(Words {
@@ -140,8 +142,8 @@ impl Ground {
                 ..Record::default()
             },
         );
+        let (published, ca) = watch::channel(Some(store_ca.pem.clone()));
         let files = tempfile::tempdir().unwrap();
-        std::fs::write(files.path().join("ca.crt"), &store_ca.pem).unwrap();
         std::fs::write(files.path().join("token"), format!("{TOKEN}\n")).unwrap();
 
         let gateway = Gateway {
@@ -149,7 +151,7 @@ impl Ground {
             rights: Rights::new(Arc::clone(&words) as Arc<dyn Authorizer>, remembered),
             store: Store::new(Access {
                 url: format!("https://localhost:{}", store.address.port()),
-                ca: files.path().join("ca.crt"),
+                ca,
                 token: files.path().join("token"),
             })
             .unwrap(),
@@ -191,6 +193,7 @@ impl Ground {
             words,
             store,
             store_ca,
+            published,
             files,
             _stop: stop,
         }

@@ -10,7 +10,7 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use crate::{
     certificates::Ca,
     client::{self, Answer, HOST, soon},
-    ground::{Ground, JOB, PROXY, object, published},
+    ground::{Ground, JOB, PROXY, front_proxy_data, object},
 };
 
 #[tokio::test]
@@ -62,12 +62,12 @@ async fn a_server_certificate_of_the_right_ca_and_name_is_no_client() {
 async fn a_connection_older_than_the_present_ca_says_nothing_any_more() {
     let ground = Ground::new().await;
     let next = Ca::new("front-proxy-ca-2");
-    let rotated = FrontProxy::read(&published(&next.pem, &[PROXY])).unwrap();
+    let rotated = FrontProxy::read(&front_proxy_data(&next.pem, &[PROXY])).unwrap();
     // The TLS configuration is the old one still, as it is on a connection from before.
     ground.known.send_replace(Known::Good(Arc::new(rotated)));
     ground.get(&object(JOB)).await.failure(401, "Unauthorized");
     let both = format!("{}{}", ground.proxy_ca.pem, next.pem);
-    let both = FrontProxy::read(&published(&both, &[PROXY])).unwrap();
+    let both = FrontProxy::read(&front_proxy_data(&both, &[PROXY])).unwrap();
     ground.known.send_replace(Known::Good(Arc::new(both)));
     assert_eq!(ground.get(&object(JOB)).await.status, 200);
 }
@@ -164,14 +164,14 @@ async fn headers_that_do_not_say_one_user_say_none() {
 #[test]
 fn any_name_will_do_only_where_the_ca_is_the_front_proxys_alone() {
     let (front, clients) = (Ca::new("front"), Ca::new("clients"));
-    let mut data = published(&front.pem, &[]);
+    let mut data = front_proxy_data(&front.pem, &[]);
     data.insert("client-ca-file".to_owned(), clients.pem.clone());
     assert!(FrontProxy::read(&data).is_ok());
     for shared in [format!("{}{}", clients.pem, front.pem), front.issued_anew()] {
         data.insert("client-ca-file".to_owned(), shared);
         assert!(matches!(FrontProxy::read(&data), Err(Unusable::Shared)));
     }
-    let mut named = published(&front.pem, &[PROXY]);
+    let mut named = front_proxy_data(&front.pem, &[PROXY]);
     named.insert("client-ca-file".to_owned(), front.pem.clone());
     assert!(FrontProxy::read(&named).is_ok());
 }
@@ -180,7 +180,7 @@ fn any_name_will_do_only_where_the_ca_is_the_front_proxys_alone() {
 fn what_the_api_server_did_not_publish_well_is_not_used() {
     let front = Ca::new("front");
     let with = |key: &str, value: &str| {
-        let mut data = published(&front.pem, &[PROXY]);
+        let mut data = front_proxy_data(&front.pem, &[PROXY]);
         data.insert(key.to_owned(), value.to_owned());
         FrontProxy::read(&data)
     };
