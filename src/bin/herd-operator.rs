@@ -6,6 +6,7 @@ use clap::{Args, Parser, Subcommand};
 use herdctl::{
     api::{crds, duration::DurationText},
     controller::{self, Options},
+    gateway::{self, certificate::Subject, store_ca::Published},
     plan::settings::Settings,
     store,
 };
@@ -24,6 +25,8 @@ struct Arguments {
 enum Command {
     /// Run the controller: give every Job its pod and its one outcome.
     Controller(Box<ControllerArguments>),
+    /// Run the gateway: the aggregated API by which output is read.
+    Gateway(Box<GatewayArguments>),
     /// Run the store: keep every line of every run on a volume.
     Store(Box<StoreArguments>),
     /// Write the CustomResourceDefinitions, one file each.
@@ -78,6 +81,37 @@ struct ControllerArguments {
 }
 
 #[derive(Args)]
+struct GatewayArguments {
+    /// Where the API server reaches the aggregated API, by HTTPS.
+    #[arg(long, value_name = "ADDRESS", default_value = "0.0.0.0:10250")]
+    listen: SocketAddr,
+    /// Where /healthz and /readyz are answered.
+    #[arg(long, value_name = "ADDRESS", default_value = "0.0.0.0:8080")]
+    probes: SocketAddr,
+    /// Where the output store is: https://HOST:PORT.
+    #[arg(long, value_name = "URL")]
+    store: String,
+    /// The ConfigMap in the operator's namespace in which the store publishes its CA certificates.
+    #[arg(long, value_name = "NAME")]
+    store_ca_config_map: String,
+    /// The token for the store; read for each request, since it is renewed.
+    #[arg(long, value_name = "FILE")]
+    store_token: PathBuf,
+    /// The APIService that is served; this replica adds its certificate to it.
+    #[arg(long, value_name = "NAME", default_value = "output-v1.herdctl.dev")]
+    api_service: String,
+    /// The Service that the APIService names.
+    #[arg(long, value_name = "NAME")]
+    service: String,
+    /// The namespace of the Service: the operator's own.
+    #[arg(long, env = "POD_NAMESPACE", value_name = "NAMESPACE")]
+    namespace: String,
+    /// This replica's name: its pod's.
+    #[arg(long, env = "POD_NAME", value_name = "NAME")]
+    identity: String,
+}
+
+#[derive(Args)]
 struct StoreArguments {
     /// The volume's folder.
     #[arg(long, value_name = "FOLDER", default_value = "/data")]
@@ -105,6 +139,7 @@ struct StoreArguments {
 fn main() -> ExitCode {
     let done = match Arguments::parse().command {
         Command::Controller(arguments) => run_controller(*arguments),
+        Command::Gateway(arguments) => run_gateway(*arguments),
         Command::Store(arguments) => run_store(*arguments),
         Command::Crds { to } => write_crds(&to),
     };
@@ -139,6 +174,29 @@ async fn run_controller(arguments: ControllerArguments) -> Result<(), Box<dyn Er
         store_ca_config_map: arguments.store_ca_config_map,
         lease_name: arguments.lease_name,
         identity: arguments.identity,
+    })
+    .await?;
+    Ok(())
+}
+
+#[tokio::main]
+async fn run_gateway(arguments: GatewayArguments) -> Result<(), Box<dyn Error>> {
+    start_logging();
+    gateway::run(gateway::Options {
+        listen: arguments.listen,
+        probes: arguments.probes,
+        store: arguments.store,
+        store_ca: Published {
+            namespace: arguments.namespace.clone(),
+            config_map: arguments.store_ca_config_map,
+        },
+        store_token: arguments.store_token,
+        api_service: arguments.api_service,
+        subject: Subject {
+            service: arguments.service,
+            namespace: arguments.namespace,
+            replica: arguments.identity,
+        },
     })
     .await?;
     Ok(())

@@ -1,0 +1,261 @@
+//! The cluster as the verbs see it: each request once, with a timeout, and with an error that a person
+//! can act on.
+
+use std::{future::Future, time::Duration};
+
+use k8s_openapi::api::core::v1::Namespace;
+use kube::{
+    Api, Client, Resource, ResourceExt,
+    api::{DynamicObject, ListParams, ObjectMeta, PatchParams, PostParams},
+    core::ApiResource,
+};
+use serde_json::json;
+
+use self::explain::{Request, explain, no_answer};
+use super::{error::CliError, view::JobView};
+use crate::{
+    api::{agent::Agent, job::Job},
+    plan::json_patch::{add, json_patch, test},
+};
+
+pub mod connect;
+pub mod explain;
+
+/// Whose fields these are, for `kubectl get --show-managed-fields`.
+const FIELD_MANAGER: &str = "herdctl";
+/// A request that has not been answered by then is given up.
+pub const CALL_TIMEOUT: Duration = Duration::from_secs(10);
+/// How many objects a page of a list holds.
+pub const PAGE: u32 = 500;
+
+/// Which Jobs, by what the API server can tell apart.
+#[derive(Clone, Debug, Default)]
+pub struct Selection {
+    /// In every namespace.
+    pub everywhere: bool,
+    /// A field selector.
+    pub fields: Option<String>,
+}
+
+/// Whether a change is made or only checked.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Write {
+    Real,
+    /// The API server checks everything and keeps nothing.
+    DryRun,
+}
+
+/// A way to one cluster, and the namespace that is meant.
+pub struct Cluster {
+    pub client: Client,
+    /// The API server's address, for error messages.
+    pub server: String,
+    pub namespace: String,
+    jobs: ApiResource,
+}
+
+impl Cluster {
+    /// Jobs, as the API server gives them: fields that this program does not know stay as they are.
+    pub fn jobs(&self, everywhere: bool) -> Api<DynamicObject> {
+        if everywhere {
+            return Api::all_with(self.client.clone(), &self.jobs);
+        }
+        Api::namespaced_with(self.client.clone(), &self.namespace, &self.jobs)
+    }
+
+    /// A Job by its name; none when there is none.
+    pub async fn job(&self, name: &str) -> Result<Option<JobView>, CliError> {
+        let request = self.request("get", "jobs.herdctl.dev").named(name);
+        let found = self.call(&request, self.jobs(false).get_opt(name)).await?;
+        if found.is_none() {
+            // Kubernetes answers 404 for a missing object and for a missing kind; a list tells them apart.
+            self.list_one(&Selection::default()).await?;
+        }
+        Ok(found.map(JobView))
+    }
+
+    /// All Jobs of the selection, in pages.
+    pub async fn list(&self, selection: &Selection) -> Result<Vec<JobView>, CliError> {
+        let request = self
+            .request("list", "jobs.herdctl.dev")
+            .everywhere(selection.everywhere);
+        let jobs = self.jobs(selection.everywhere);
+        let mut params = list_params(selection);
+        let mut found = Vec::new();
+        loop {
+            let page = self.call(&request, jobs.list(&params)).await?;
+            found.extend(page.items.into_iter().map(JobView));
+            match page.metadata.continue_.filter(|token| !token.is_empty()) {
+                Some(token) => params = params.continue_token(&token),
+                None => return Ok(found),
+            }
+        }
+    }
+
+    /// An error where a list of the selection is not to be had; what there is is not looked at.
+    pub async fn list_one(&self, selection: &Selection) -> Result<(), CliError> {
+        let request = self
+            .request("list", "jobs.herdctl.dev")
+            .everywhere(selection.everywhere);
+        let one = list_params(selection).limit(1);
+        self.call(
+            &request,
+            self.jobs(selection.everywhere).list_metadata(&one),
+        )
+        .await?;
+        Ok(())
+    }
+
+    /// What the Jobs of this namespace are called, and when they were made.
+    pub async fn names(&self, selection: &Selection) -> Result<Vec<ObjectMeta>, CliError> {
+        let request = self.request("list", "jobs.herdctl.dev");
+        let jobs = self.jobs(false);
+        let mut params = list_params(selection);
+        let mut found = Vec::new();
+        loop {
+            let page = self.call(&request, jobs.list_metadata(&params)).await?;
+            found.extend(page.items.into_iter().map(|item| item.metadata));
+            match page.metadata.continue_.filter(|token| !token.is_empty()) {
+                Some(token) => params = params.continue_token(&token),
+                None => return Ok(found),
+            }
+        }
+    }
+
+    pub async fn create(&self, job: &Job, write: Write) -> Result<JobView, CliError> {
+        let name = job.name_any();
+        let request = self.request("create", "jobs.herdctl.dev").named(&name);
+        let params = PostParams {
+            dry_run: write == Write::DryRun,
+            field_manager: Some(FIELD_MANAGER.into()),
+        };
+        let object = serde_json::to_value(job)
+            .and_then(serde_json::from_value)
+            .map_err(CliError::unprintable)?;
+        let created = self
+            .call(&request, self.jobs(false).create(&params, &object))
+            .await?;
+        Ok(JobView(created))
+    }
+
+    /// Asks for a Job's end. A Job of the same name that was made meanwhile is not touched.
+    pub async fn cancel(&self, job: &JobView) -> Result<JobView, CliError> {
+        let name = job.name();
+        let request = self.request("patch", "jobs.herdctl.dev").named(name);
+        let patch = json_patch([
+            test(["metadata", "uid"], json!(job.0.metadata.uid)),
+            add(["spec", "cancel"], json!(true)),
+        ]);
+        let params = PatchParams {
+            field_manager: Some(FIELD_MANAGER.into()),
+            ..PatchParams::default()
+        };
+        let jobs = self.jobs(false);
+        let patched = self
+            .call(&request, jobs.patch(name, &params, &patch))
+            .await?;
+        Ok(JobView(patched))
+    }
+
+    /// An Agent by its name. None when there is none, or when it may not be read: then whoever needs it
+    /// more will say so.
+    pub async fn agent(&self, name: &str) -> Result<Lookup<Agent>, CliError> {
+        let agents: Api<Agent> = Api::namespaced(self.client.clone(), &self.namespace);
+        self.look_up(
+            &self.request("get", "agents.herdctl.dev").named(name),
+            agents.get(name),
+        )
+        .await
+    }
+
+    /// The names of this namespace's Agents.
+    pub async fn agent_names(&self) -> Result<Vec<String>, CliError> {
+        let agents: Api<Agent> = Api::namespaced(self.client.clone(), &self.namespace);
+        let request = self.request("list", "agents.herdctl.dev");
+        let all = ListParams::default();
+        let found = agents.list_metadata(&all);
+        let found = self.call(&request, found).await?;
+        let names = found
+            .items
+            .into_iter()
+            .filter_map(|item| item.metadata.name);
+        Ok(names.collect())
+    }
+
+    /// An error when the namespace does not exist: a list in it is empty, not refused.
+    pub async fn check_namespace(&self) -> Result<(), CliError> {
+        let namespaces: Api<Namespace> = Api::all(self.client.clone());
+        let request = self.request("get", "namespaces").named(&self.namespace);
+        match self
+            .look_up(&request, namespaces.get_metadata(&self.namespace))
+            .await?
+        {
+            Lookup::Absent => Err(explain::no_namespace(&self.namespace)),
+            Lookup::Found(_) | Lookup::Hidden => Ok(()),
+        }
+    }
+
+    async fn look_up<T>(
+        &self,
+        request: &Request<'_>,
+        call: impl Future<Output = Result<T, kube::Error>>,
+    ) -> Result<Lookup<T>, CliError> {
+        let answer = tokio::time::timeout(CALL_TIMEOUT, call)
+            .await
+            .map_err(|_| no_answer(request, CALL_TIMEOUT))?;
+        match answer {
+            Ok(object) => Ok(Lookup::Found(object)),
+            Err(kube::Error::Api(status)) if status.is_not_found() => Ok(Lookup::Absent),
+            Err(kube::Error::Api(status)) if status.is_forbidden() => Ok(Lookup::Hidden),
+            Err(error) => Err(explain(request, &error)),
+        }
+    }
+
+    /// Sends a request, and puts what went wrong into words.
+    pub async fn call<T>(
+        &self,
+        request: &Request<'_>,
+        call: impl Future<Output = Result<T, kube::Error>>,
+    ) -> Result<T, CliError> {
+        tokio::time::timeout(CALL_TIMEOUT, call)
+            .await
+            .map_err(|_| no_answer(request, CALL_TIMEOUT))?
+            .map_err(|error| explain(request, &error))
+    }
+
+    pub fn request<'a>(&'a self, verb: &'static str, resource: &'static str) -> Request<'a> {
+        Request {
+            server: &self.server,
+            verb,
+            resource,
+            namespace: Some(&self.namespace),
+            name: None,
+        }
+    }
+}
+
+/// What came of looking for something.
+#[derive(Debug)]
+pub enum Lookup<T> {
+    Found(T),
+    Absent,
+    /// The right to look is missing.
+    Hidden,
+}
+
+fn list_params(selection: &Selection) -> ListParams {
+    ListParams {
+        field_selector: selection.fields.clone(),
+        ..ListParams::default().limit(PAGE)
+    }
+}
+
+fn job_resource() -> ApiResource {
+    ApiResource {
+        group: Job::group(&()).into(),
+        version: Job::version(&()).into(),
+        api_version: Job::api_version(&()).into(),
+        kind: Job::kind(&()).into(),
+        plural: Job::plural(&()).into(),
+    }
+}

@@ -1,0 +1,91 @@
+//! What a person reads when something did not work: what failed, why, and what to do next.
+
+use std::{fmt, io};
+
+use super::exit::Exit;
+
+/// Why a verb ends early.
+#[derive(Debug)]
+pub enum CliError {
+    /// Whoever read our output has what he wanted: `herdctl jobs logs X | head`.
+    Closed,
+    Told(Box<Complaint>),
+}
+
+/// An error in words.
+#[derive(Debug)]
+pub struct Complaint {
+    pub exit: Exit,
+    /// What failed, in a sentence without its full stop.
+    pub what: String,
+    /// The words of whoever refused or broke.
+    pub because: Vec<String>,
+    /// What the person may do; `{program}` stands for the name of this program.
+    pub next: Vec<String>,
+}
+
+impl CliError {
+    pub fn new(what: impl Into<String>) -> Self {
+        CliError::Told(Box::new(Complaint {
+            exit: Exit::Error,
+            what: what.into(),
+            because: Vec::new(),
+            next: Vec::new(),
+        }))
+    }
+
+    /// Arguments that make no sense together, found after clap was satisfied.
+    pub fn usage(what: impl Into<String>) -> Self {
+        CliError::new(what).exit(Exit::Usage)
+    }
+
+    /// Output that could not be written. A closed pipe is no error.
+    pub fn output(error: io::Error) -> Self {
+        if error.kind() == io::ErrorKind::BrokenPipe {
+            return CliError::Closed;
+        }
+        CliError::new("failed to write the output").because(error)
+    }
+
+    /// An object that has no text form.
+    pub fn unprintable(error: impl fmt::Display) -> Self {
+        CliError::new("failed to print what the API server answered").because(error)
+    }
+
+    /// Adds whose words it was. They are a stranger's, and become one clean line.
+    #[must_use]
+    pub fn because(mut self, words: impl fmt::Display) -> Self {
+        /// A page of a proxy's HTML helps nobody.
+        const MAX_WORDS: usize = 1024;
+        if let CliError::Told(complaint) = &mut self {
+            let words = crate::api::text::one_line(&words.to_string(), MAX_WORDS);
+            if !words.is_empty() {
+                complaint.because.push(words);
+            }
+        }
+        self
+    }
+
+    #[must_use]
+    pub fn next(mut self, step: impl Into<String>) -> Self {
+        if let CliError::Told(complaint) = &mut self {
+            complaint.next.push(step.into());
+        }
+        self
+    }
+
+    #[must_use]
+    pub fn exit(mut self, exit: Exit) -> Self {
+        if let CliError::Told(complaint) = &mut self {
+            complaint.exit = exit;
+        }
+        self
+    }
+
+    pub fn exit_code(&self) -> Exit {
+        match self {
+            CliError::Closed => Exit::Done,
+            CliError::Told(complaint) => complaint.exit,
+        }
+    }
+}

@@ -1,0 +1,231 @@
+//! How people name a Job: by its name, by any beginning that only one has, with or without `job-`, or as
+//! the last one made. What finds nothing names the nearest, since an id is typed by hand.
+
+use std::{fmt, str::FromStr};
+
+use chrono::Utc;
+use kube::api::ObjectMeta;
+
+use super::{
+    cluster::{Cluster, Selection},
+    error::CliError,
+    name::Name,
+    view::{self, JobView, MINTED, short},
+};
+
+/// So many neighbours help; more are a list.
+const NEAREST: usize = 3;
+/// Candidates of an ambiguous beginning that are named.
+const CANDIDATES: usize = 10;
+
+/// A Job, as it was typed.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum JobId {
+    /// A name, or the beginning of one.
+    Named(String),
+    /// The one that was made last, of this Agent if one is named.
+    Last(Option<Name>),
+}
+
+impl FromStr for JobId {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        if let Some(last) = text.strip_prefix("@last") {
+            return match last.strip_prefix(':') {
+                Some(agent) => Ok(JobId::Last(Some(agent.parse()?))),
+                None if last.is_empty() => Ok(JobId::Last(None)),
+                None => Err(format!("{text:?} is neither @last nor @last:AGENT")),
+            };
+        }
+        // A beginning may end with a dash, a name may not.
+        let begins = text.trim_end_matches('-');
+        begins.parse::<Name>().map_err(|_| {
+            format!("{text:?} is no Job's id: the beginning of its name, @last or @last:AGENT")
+        })?;
+        Ok(JobId::Named(text.to_owned()))
+    }
+}
+
+impl fmt::Display for JobId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            JobId::Named(text) => f.write_str(text),
+            JobId::Last(None) => f.write_str("@last"),
+            JobId::Last(Some(agent)) => write!(f, "@last:{agent}"),
+        }
+    }
+}
+
+/// The Job that is meant.
+pub async fn find(cluster: &Cluster, id: &JobId) -> Result<JobView, CliError> {
+    match id {
+        JobId::Last(agent) => last(cluster, agent.as_ref()).await,
+        JobId::Named(text) => named(cluster, text).await,
+    }
+}
+
+async fn last(cluster: &Cluster, agent: Option<&Name>) -> Result<JobView, CliError> {
+    let selection = Selection {
+        fields: agent.map(|agent| format!("spec.agent={agent}")),
+        ..Selection::default()
+    };
+    let names = cluster.names(&selection).await?;
+    let newest = names
+        .iter()
+        .max_by_key(|job| (view::created(job), job.name.clone()));
+    let Some(name) = newest.and_then(|job| job.name.as_deref()) else {
+        cluster.check_namespace().await?;
+        let whose = agent.map_or(String::new(), |agent| format!(" of agent {agent}"));
+        return Err(CliError::new(format!(
+            "there is no Job{whose} in namespace {}",
+            cluster.namespace
+        ))
+        .next("make one: {program} run AGENT; or look elsewhere: -n NAMESPACE"));
+    };
+    present(cluster, name).await
+}
+
+async fn named(cluster: &Cluster, text: &str) -> Result<JobView, CliError> {
+    if text.parse::<Name>().is_ok()
+        && let Some(job) = cluster.job(text).await?
+    {
+        return Ok(job);
+    }
+    let all = cluster.names(&Selection::default()).await?;
+    let names: Vec<&str> = all.iter().filter_map(|job| job.name.as_deref()).collect();
+    let found: Vec<&str> = names
+        .iter()
+        .copied()
+        .filter(|name| begins(name, text))
+        .collect();
+    match found[..] {
+        [name] => present(cluster, name).await,
+        [] => Err(unknown(cluster, text, &names).await?),
+        _ => Err(ambiguous(cluster, text, &all, &found)),
+    }
+}
+
+async fn present(cluster: &Cluster, name: &str) -> Result<JobView, CliError> {
+    let gone = || CliError::new(format!("Job {name} has just been deleted"));
+    cluster.job(name).await?.ok_or_else(gone)
+}
+
+fn begins(name: &str, text: &str) -> bool {
+    let minted = name.strip_prefix(MINTED);
+    name.starts_with(text) || minted.is_some_and(|id| id.starts_with(text))
+}
+
+async fn unknown(cluster: &Cluster, text: &str, names: &[&str]) -> Result<CliError, CliError> {
+    if names.is_empty() {
+        cluster.check_namespace().await?;
+    }
+    let mut near = Vec::new();
+    for name in nearest(text, names) {
+        if let Some(job) = cluster.job(name).await? {
+            near.push(format!("{} ({})", short(name), job.in_passing(Utc::now())));
+        }
+    }
+    let what = format!("no job {text} in namespace {}", cluster.namespace);
+    let what = if near.is_empty() {
+        what
+    } else {
+        format!("{what}; nearest: {}", near.join(", "))
+    };
+    Ok(CliError::new(what).next("{program} jobs list shows all; another namespace: -n NAME"))
+}
+
+fn ambiguous(cluster: &Cluster, text: &str, all: &[ObjectMeta], found: &[&str]) -> CliError {
+    let mut candidates: Vec<_> = all
+        .iter()
+        .filter(|job| {
+            job.name
+                .as_deref()
+                .is_some_and(|name| found.contains(&name))
+        })
+        .collect();
+    candidates.sort_by_key(|job| std::cmp::Reverse(view::created(job)));
+    let mut what = format!(
+        "{text} is the beginning of {} Jobs in namespace {}:",
+        found.len(),
+        cluster.namespace
+    );
+    for job in candidates.iter().take(CANDIDATES) {
+        let name = job.name.as_deref().unwrap_or_default();
+        let made = view::created(job).map_or(String::new(), |made| {
+            format!(", made {} ago", super::time::age(Utc::now() - made))
+        });
+        what.push_str(&format!("\n  {name}{made}"));
+    }
+    if found.len() > CANDIDATES {
+        what.push_str(&format!("\n  and {} more", found.len() - CANDIDATES));
+    }
+    CliError::new(what).next("type more of it")
+}
+
+/// The names that differ least from what was typed, the best first; none that differs too much.
+pub fn nearest<'a>(text: &str, names: &[&'a str]) -> Vec<&'a str> {
+    let mut scored: Vec<(usize, &str)> = names
+        .iter()
+        .map(|name| {
+            let without = name.strip_prefix(MINTED).unwrap_or(name);
+            (distance(text, name).min(distance(text, without)), *name)
+        })
+        .filter(|(far, _)| *far <= text.len().div_ceil(2))
+        .collect();
+    scored.sort();
+    scored
+        .into_iter()
+        .take(NEAREST)
+        .map(|(_, name)| name)
+        .collect()
+}
+
+/// How many letters must change so that `text` becomes the beginning of `name` (Levenshtein's distance to
+/// the nearest beginning).
+fn distance(text: &str, name: &str) -> usize {
+    let name = name.as_bytes();
+    let mut row: Vec<usize> = (0..=name.len()).collect();
+    for (typed, letter) in text.bytes().enumerate() {
+        let mut diagonal = row[0];
+        row[0] = typed + 1;
+        for at in 0..name.len() {
+            let replaced = diagonal + usize::from(name[at] != letter);
+            diagonal = row[at + 1];
+            row[at + 1] = replaced.min(row[at] + 1).min(diagonal + 1);
+        }
+    }
+    row.into_iter().min().unwrap_or_default()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn ids_are_beginnings_or_the_last() {
+        assert_eq!("@last".parse(), Ok(JobId::Last(None)));
+        assert_eq!(
+            "@last:a".parse(),
+            Ok(JobId::Last(Some("a".parse().unwrap())))
+        );
+        assert_eq!("7f3c-".parse(), Ok(JobId::Named("7f3c-".into())));
+        for bad in ["", "-", "@first", "@lastly", "@last:", "a/b", "a b", "%2e"] {
+            assert!(bad.parse::<JobId>().is_err(), "{bad}");
+        }
+    }
+
+    #[test]
+    fn job_may_be_left_out() {
+        assert!(begins("job-7f3c", "7f") && begins("job-7f3c", "job-7") && begins("job-7f3c", "j"));
+        assert!(!begins("job-7f3c", "f3") && begins("nightly", "nig"));
+    }
+
+    #[test]
+    fn a_slip_finds_its_neighbours_and_nothing_else() {
+        let names = ["job-7f3c1111", "job-7f012222", "nightly", "job-b4020000"];
+        assert_eq!(nearest("7f3d", &names), ["job-7f3c1111", "job-7f012222"]);
+        assert_eq!(nearest("nigthly", &names), ["nightly"]);
+        assert_eq!(nearest("zzzz", &names), [""; 0]);
+    }
+}

@@ -1,0 +1,212 @@
+//! `herdctl jobs list`: which Jobs there are, newest first.
+
+use chrono::{DateTime, Utc};
+use serde_json::json;
+
+use self::columns::Columns;
+use super::{
+    Session,
+    cluster::{Cluster, Selection},
+    error::CliError,
+    exit::Exit,
+    name::Name,
+    out::Out,
+    time,
+    view::JobView,
+};
+use crate::api::reason::Phase;
+
+mod columns;
+mod watching;
+
+/// List Jobs, newest first
+#[derive(Debug, clap::Args)]
+#[command(after_help = "Examples:
+  herdctl jobs list --status running,pending -A
+  herdctl jobs list --agent reviewer --since 7d -o wide
+  herdctl jobs list -w")]
+pub struct List {
+    /// Only Jobs in these phases
+    #[arg(long, value_name = "PHASE", value_delimiter = ',')]
+    status: Vec<Status>,
+    /// Only Jobs of this Agent
+    #[arg(long, value_name = "NAME")]
+    agent: Option<Name>,
+    /// Only Jobs made since then: 24h, 2024-01-15, 2024-01-15T10:30 (your own time), or RFC 3339
+    #[arg(long, value_name = "TIME", value_parser = time::since)]
+    since: Option<DateTime<Utc>>,
+    /// In all namespaces
+    #[arg(short = 'A', long, conflicts_with = "namespace")]
+    all_namespaces: bool,
+    /// Go on, and tell every change: in place on a terminal, elsewhere as a line each
+    #[arg(short, long)]
+    watch: bool,
+    /// What to print. Default: a table with short ids
+    #[arg(short, long, value_name = "FORMAT")]
+    output: Option<Format>,
+}
+
+/// The phases of a Job, as arguments.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
+enum Status {
+    Pending,
+    Running,
+    Completed,
+    Failed,
+    Cancelled,
+}
+
+impl Status {
+    const ALL: [Status; 5] = [
+        Status::Pending,
+        Status::Running,
+        Status::Completed,
+        Status::Failed,
+        Status::Cancelled,
+    ];
+
+    fn phase(self) -> Phase {
+        match self {
+            Status::Pending => Phase::Pending,
+            Status::Running => Phase::Running,
+            Status::Completed => Phase::Completed,
+            Status::Failed => Phase::Failed,
+            Status::Cancelled => Phase::Cancelled,
+        }
+    }
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
+enum Format {
+    /// A table with full names and more columns
+    Wide,
+    Json,
+    Yaml,
+    Name,
+}
+
+impl List {
+    pub async fn run(self, session: &Session, out: &mut Out) -> Result<Exit, CliError> {
+        let cluster = session.cluster().await?;
+        if self.watch {
+            return self.watch(&cluster, out).await;
+        }
+        let mut jobs = cluster.list(&self.selection()).await?;
+        jobs.retain(|job| self.wants(job));
+        newest_first(&mut jobs);
+        if jobs.is_empty() && matches!(self.output, None | Some(Format::Wide)) {
+            return self.tell_none(&cluster, out).await;
+        }
+        match self.output {
+            Some(Format::Name) => print_names(&jobs, out)?,
+            Some(Format::Json) => out.json(&as_list(&jobs))?,
+            Some(Format::Yaml) => out.yaml(&as_list(&jobs))?,
+            None | Some(Format::Wide) => {
+                for line in self.columns().table(&jobs, Utc::now(), out.style) {
+                    out.line(&line)?;
+                }
+            }
+        }
+        Ok(Exit::Done)
+    }
+
+    async fn tell_none(&self, cluster: &Cluster, out: &mut Out) -> Result<Exit, CliError> {
+        if !self.all_namespaces {
+            cluster.check_namespace().await?;
+        }
+        let such = self.status.is_empty() && self.agent.is_none() && self.since.is_none();
+        let such = if such { "no Jobs" } else { "no such Jobs" };
+        let place = match self.all_namespaces {
+            true => "in any namespace".to_owned(),
+            false => format!("in namespace {}", cluster.namespace),
+        };
+        out.say(&format!("{such} {place}"));
+        Ok(Exit::Done)
+    }
+
+    fn columns(&self) -> Columns {
+        Columns {
+            wide: self.output == Some(Format::Wide),
+            namespaces: self.all_namespaces,
+        }
+    }
+
+    /// What the API server can sort out.
+    fn selection(&self) -> Selection {
+        let agent = self.agent.iter().map(|agent| format!("spec.agent={agent}"));
+        let fields: Vec<String> = agent.chain(phase_selectors(&self.status)).collect();
+        Selection {
+            everywhere: self.all_namespaces,
+            fields: (!fields.is_empty()).then(|| fields.join(",")),
+        }
+    }
+
+    /// What it can't.
+    fn wants(&self, job: &JobView) -> bool {
+        let phase = job.phase_word();
+        let status = self.status.is_empty()
+            || self
+                .status
+                .iter()
+                .any(|status| status.phase().to_string() == phase);
+        let since = self
+            .since
+            .is_none_or(|since| job.created().is_some_and(|made| made >= since));
+        status && since
+    }
+}
+
+/// One phase is asked for as it is; several by ruling out the others, since selectors know no "or". A Job
+/// that nobody has looked at has no phase and counts as pending, so pending too is what the others are not.
+fn phase_selectors(wanted: &[Status]) -> Vec<String> {
+    match wanted {
+        [] => Vec::new(),
+        [one] if *one != Status::Pending => vec![format!("status.phase={}", one.phase())],
+        several => Status::ALL
+            .into_iter()
+            .filter(|status| !several.contains(status))
+            .map(|status| format!("status.phase!={}", status.phase()))
+            .collect(),
+    }
+}
+
+fn newest_first(jobs: &mut [JobView]) {
+    jobs.sort_by(|a, b| {
+        b.created()
+            .cmp(&a.created())
+            .then_with(|| a.name().cmp(b.name()))
+    });
+}
+
+fn print_names(jobs: &[JobView], out: &mut Out) -> Result<(), CliError> {
+    for job in jobs {
+        out.line(&format!("job.herdctl.dev/{}", job.name()))?;
+    }
+    Ok(())
+}
+
+/// As kubectl wraps what it got.
+fn as_list(jobs: &[JobView]) -> serde_json::Value {
+    let items: Vec<_> = jobs.iter().map(|job| &job.0).collect();
+    json!({"apiVersion": "v1", "kind": "List", "metadata": {}, "items": items})
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn phases_become_selectors_that_a_server_knows() {
+        assert_eq!(phase_selectors(&[Status::Failed]), ["status.phase=failed"]);
+        assert_eq!(
+            phase_selectors(&[Status::Pending, Status::Running]),
+            [
+                "status.phase!=completed",
+                "status.phase!=failed",
+                "status.phase!=cancelled"
+            ]
+        );
+        assert_eq!(phase_selectors(&[Status::Pending]).len(), 4);
+        assert_eq!(phase_selectors(&Status::ALL), [""; 0]);
+    }
+}

@@ -1,0 +1,323 @@
+//! A record as a person reads it: one line for what the agent said or did, in the terminal's time, with
+//! nothing in it that a terminal would obey.
+
+use chrono::{DateTime, Utc};
+use serde_json::Value;
+
+use self::{
+    calls::{Calls, gist},
+    parts::Parts,
+};
+use super::{
+    error::CliError,
+    event::{Event, Head, Level},
+    out::Out,
+    style::{Colour, Sign},
+    time, view,
+};
+use crate::api::text::{lines, one_line};
+
+mod calls;
+pub mod parts;
+
+/// So many columns are kept free behind a tool call, for what becomes of it.
+const ROOM: usize = 24;
+/// A gist is no longer, where the width is not known.
+const MAX_GIST: usize = 200;
+/// Columns of the clock and the blank after it.
+const CLOCK: usize = 9;
+
+/// How much is shown.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Detail {
+    pub level: Level,
+    /// Also what only a debugger of agents wants: thinking, raw lines, results in full.
+    pub full: bool,
+}
+
+/// Renders lines one after the other.
+pub struct Renderer {
+    job: String,
+    detail: Detail,
+    calls: Calls,
+    parts: Parts,
+    /// Lines so far, where the record is read from its start.
+    count: Option<u64>,
+}
+
+impl Renderer {
+    /// `whole`: the lines begin with the first.
+    pub fn new(job: &str, detail: Detail, whole: bool) -> Self {
+        Renderer {
+            job: job.to_owned(),
+            detail,
+            calls: Calls::default(),
+            parts: Parts::default(),
+            count: whole.then_some(0),
+        }
+    }
+
+    /// Shows a line. True when it was shown.
+    pub fn show(&mut self, head: &Head, line: &[u8], out: &mut Out) -> Result<bool, CliError> {
+        self.count = self.count.map(|count| count + 1);
+        let Some(event) = self.parts.join(head, line) else {
+            return Ok(false);
+        };
+        if head.level() < self.detail.level {
+            // What it was about must be known when its result is an error.
+            if head.kind == "tool_use" {
+                self.calls.open(&event, head.timestamp);
+            }
+            return Ok(false);
+        }
+        match head.kind.as_ref() {
+            "start" => self.start(head, &event, out),
+            "output" => self.words(head, &event, out),
+            "tool_use" => self.tool_use(head, &event, out),
+            "tool_result" => self.tool_result(head, &event, out),
+            "error" => self.error(head, &event, out),
+            "complete" => self.complete(&event, out),
+            _ => self.system(head, &event, out),
+        }
+    }
+
+    /// Attempts after the first are set apart by a rule.
+    fn start(&self, head: &Head, event: &Event, out: &mut Out) -> Result<bool, CliError> {
+        let attempt = event.count("/attempt").unwrap_or(1);
+        if attempt == 1 && !self.detail.full {
+            return Ok(false);
+        }
+        let rule = out.style.sign(Sign::Rule);
+        let text = format!("{rule} attempt {attempt} {rule}");
+        let text = out.style.paint(Colour::Dim, &text);
+        out.line(&format!("{} {text}", self.clock(head, out)))?;
+        Ok(true)
+    }
+
+    fn words(&self, head: &Head, event: &Event, out: &mut Out) -> Result<bool, CliError> {
+        let sign = out.style.sign(Sign::Words).to_owned();
+        self.paragraph(head, event, &sign, event.text("/content"), None, out)
+    }
+
+    fn tool_use(&mut self, head: &Head, event: &Event, out: &mut Out) -> Result<bool, CliError> {
+        let room = match out.style.size {
+            Some((columns, _)) => columns.saturating_sub(CLOCK + ROOM),
+            None => MAX_GIST,
+        };
+        let tool = event.text("/tool");
+        let gist = out.style.fit(
+            &gist(event),
+            Some(room.saturating_sub(tool.chars().count() + 2)),
+        );
+        let tool = out.style.paint(Colour::Bold, &one_line(tool, MAX_GIST));
+        let sign = out.style.paint(Colour::Cyan, out.style.sign(Sign::Tool));
+        let text = format!(
+            "{} {}{sign} {tool}  {gist}",
+            self.clock(head, out),
+            indent(event)
+        );
+        let id = self.calls.open(event, head.timestamp);
+        out.begin(text.trim_end(), id)?;
+        if self.detail.full {
+            self.unfold(&event.0["input"].to_string(), out)?;
+        }
+        Ok(true)
+    }
+
+    fn tool_result(&mut self, head: &Head, event: &Event, out: &mut Out) -> Result<bool, CliError> {
+        let call = self.calls.close(event);
+        let content = event.content();
+        let took = call
+            .as_ref()
+            .map(|call| time::span(head.timestamp - call.at));
+        let (sign, colour) = match head.is_error {
+            true => (Sign::Failed, Colour::Red),
+            false => (Sign::Done, Colour::Green),
+        };
+        let size = match (head.is_error, content.lines().count()) {
+            (true, _) => out.style.fit(&content, Some(MAX_GIST)),
+            (false, 0) => String::new(),
+            (false, 1) => "1 line".into(),
+            (false, lines) => format!("{lines} lines"),
+        };
+        let mark = out.style.paint(colour, out.style.sign(sign));
+        let size = if head.is_error {
+            out.style.paint(Colour::Red, &size)
+        } else {
+            size
+        };
+        let told = format!("{mark} {}  {size}", took.unwrap_or_default());
+        let told = told.trim_end();
+        let goes_on = match &call {
+            Some(call) => out.go_on(&format!("  {told}"), call.id)?,
+            None => false,
+        };
+        if !goes_on {
+            let (tool, gist) = match &call {
+                Some(call) => (call.tool.as_str(), call.gist.as_str()),
+                None => (event.text("/tool"), ""),
+            };
+            let what = format!("{}  {gist}", one_line(tool, MAX_GIST));
+            let what = out.style.fit(&what, Some(MAX_GIST / 2));
+            out.line(
+                format!("{} {}{told}  {what}", self.clock(head, out), indent(event)).trim_end(),
+            )?;
+        }
+        if self.detail.full {
+            self.unfold(&content, out)?;
+        }
+        Ok(true)
+    }
+
+    fn error(&self, head: &Head, event: &Event, out: &mut Out) -> Result<bool, CliError> {
+        let sign = out.style.paint(Colour::Red, out.style.sign(Sign::Failed));
+        let message = event.text("/message");
+        let code = event.text("/code");
+        let text = if code.is_empty() {
+            message.to_owned()
+        } else {
+            format!("{code}: {message}")
+        };
+        self.paragraph(head, event, &sign, &text, Some(Colour::Red), out)
+    }
+
+    fn system(&self, head: &Head, event: &Event, out: &mut Out) -> Result<bool, CliError> {
+        let subtype = head.subtype.as_deref().unwrap_or_default();
+        if let Some(warning) = warning(subtype, event) {
+            let sign = out.style.paint(Colour::Yellow, out.style.sign(Sign::Again));
+            return self.paragraph(head, event, &sign, &warning, Some(Colour::Yellow), out);
+        }
+        if !self.detail.full {
+            return Ok(false);
+        }
+        let text = match subtype {
+            "stderr" | "raw" => event.text("/data/text").to_owned(),
+            _ => event
+                .0
+                .get("data")
+                .map(Value::to_string)
+                .unwrap_or_default(),
+        };
+        let text = format!("{subtype} {text}");
+        let sign = out.style.sign(Sign::Dot).to_owned();
+        self.paragraph(head, event, &sign, text.trim_end(), Some(Colour::Dim), out)
+    }
+
+    fn complete(&self, event: &Event, out: &mut Out) -> Result<bool, CliError> {
+        let style = out.style;
+        let text = |pointer| one_line(event.text(pointer), MAX_GIST);
+        let sign = match event.outcome() {
+            Some((phase, _)) => view::sign(style, phase),
+            None => style.sign(Sign::Dot).to_owned(),
+        };
+        let reason = text("/reason");
+        let outcome = [
+            view::short(&self.job),
+            event.text("/status"),
+            event.text("/exitReason"),
+        ];
+        let mut outcome = one_line(&outcome.join(" "), MAX_GIST);
+        // "completed success Completed" says it three times.
+        if event.text("/status") != "completed" {
+            outcome = format!("{outcome} {reason}");
+        }
+        let digest = one_line(event.text("/sha256"), 64);
+        let sealed = format!("sealed {}", digest.chars().take(12).collect::<String>());
+        let sealed = match self.count {
+            Some(count) => format!(
+                "{count} line{}, {sealed}",
+                if count == 1 { "" } else { "s" }
+            ),
+            None => sealed,
+        };
+        let took = event.number("/durationMs").map(|ms| ms as i64);
+        let took = took.map(chrono::TimeDelta::milliseconds).map(time::span);
+        let parts = [
+            outcome,
+            took.unwrap_or_default(),
+            event.count("/turns").map(view::turns).unwrap_or_default(),
+            event.number("/costUSD").map(view::cost).unwrap_or_default(),
+            sealed,
+        ];
+        out.line(&format!(
+            "{sign} {}",
+            style.dotted(parts.iter().map(String::as_str))
+        ))?;
+        Ok(true)
+    }
+
+    /// A text of several lines, all but the first set in.
+    fn paragraph(
+        &self,
+        head: &Head,
+        event: &Event,
+        sign: &str,
+        text: &str,
+        colour: Option<Colour>,
+        out: &mut Out,
+    ) -> Result<bool, CliError> {
+        let clean: String = lines(text).collect();
+        let indent = indent(event);
+        let mut prefix = format!("{} {indent}{sign} ", self.clock(head, out));
+        for line in clean.trim_end().lines() {
+            let line = match colour {
+                Some(colour) => out.style.paint(colour, line),
+                None => line.to_owned(),
+            };
+            out.line(format!("{prefix}{line}").trim_end())?;
+            prefix = format!("{:CLOCK$}{indent}  ", "");
+        }
+        Ok(!clean.trim_end().is_empty())
+    }
+
+    /// All of a text, set in.
+    fn unfold(&self, text: &str, out: &mut Out) -> Result<(), CliError> {
+        let clean: String = lines(text).collect();
+        for line in clean.lines() {
+            let line = format!("{:CLOCK$}  {line}", "");
+            out.line(&out.style.paint(Colour::Dim, line.trim_end()))?;
+        }
+        Ok(())
+    }
+
+    fn clock(&self, head: &Head, out: &Out) -> String {
+        out.style.paint(Colour::Dim, &time::clock(head.timestamp))
+    }
+}
+
+/// What a subagent does stands a little to the right.
+fn indent(event: &Event) -> &'static str {
+    if event.text("/parentToolUseId").is_empty() {
+        ""
+    } else {
+        "  "
+    }
+}
+
+/// What a person should not miss of what else happens.
+fn warning(subtype: &str, event: &Event) -> Option<String> {
+    Some(match subtype {
+        "api_retry" => {
+            let status = event
+                .count("/data/error_status")
+                .map(|status| format!(" {status}"));
+            let pause = event.number("/data/retry_delay_ms").unwrap_or_default() / 1000.0;
+            format!(
+                "the API answered{} {}: trying again in {pause:.1}s ({} of {})",
+                status.unwrap_or_default(),
+                event.text("/data/error"),
+                event.count("/data/attempt").unwrap_or_default(),
+                event.count("/data/max_retries").unwrap_or_default(),
+            )
+        }
+        "permission_denied" => event.text("/data/message").to_owned(),
+        "model_fallback" => event.text("/data/content").to_owned(),
+        "rate_limit_event" => "the API's rate limit is near".to_owned(),
+        "stop" => format!("stopped: {}", event.text("/data/by")),
+        "signal" => format!("signal {}", event.text("/data/signal")),
+        _ => return None,
+    })
+}
+
+/// When a call was made.
+type Moment = DateTime<Utc>;

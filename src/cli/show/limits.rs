@@ -1,0 +1,81 @@
+//! What holds for a Job where its manifest says nothing: nobody writes defaults into a spec, so they are
+//! shown here.
+
+use crate::{
+    api::{agent::AgentSpec, job::JobSpec},
+    cli::{time, view},
+    plan::settings::Deadlines,
+};
+
+/// `timeout 1h00m (default)`, and so on.
+pub fn effective(job: &JobSpec, agent: &AgentSpec) -> Vec<String> {
+    let mut told = Vec::new();
+    if let Some(model) = job.model.as_ref().or(agent.model.as_ref()) {
+        told.push(format!("model {model}"));
+    }
+    if let Ok(deadlines) = Deadlines::of(job, agent) {
+        let own = [
+            (
+                "timeout",
+                deadlines.timeout,
+                job.timeout.is_some() || agent.timeout.is_some(),
+            ),
+            (
+                "stallTimeout",
+                deadlines.stall_timeout,
+                agent.stall_timeout.is_some(),
+            ),
+            (
+                "startDeadline",
+                deadlines.start,
+                agent.start_deadline.is_some(),
+            ),
+            (
+                "cancelGrace",
+                deadlines.cancel_grace,
+                agent.cancel_grace.is_some(),
+            ),
+        ];
+        told.extend(own.into_iter().map(|(name, value, set)| {
+            let value = time::span(chrono::TimeDelta::from_std(value).unwrap_or_default());
+            let whence = if set { "" } else { " (default)" };
+            format!("{name} {value}{whence}")
+        }));
+    }
+    told.push(match agent.max_turns {
+        Some(turns) => format!("maxTurns {turns}"),
+        None => "maxTurns no limit".into(),
+    });
+    told.push(match agent.max_budget_usd {
+        Some(dollars) => format!("maxBudgetUSD {}", view::cost(dollars)),
+        None => "maxBudgetUSD no limit".into(),
+    });
+    told
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_was_set_is_told_apart_from_defaults() {
+        let agent = AgentSpec {
+            timeout: Some("90m".into()),
+            max_budget_usd: Some(2.0),
+            ..AgentSpec::default()
+        };
+        let job = JobSpec {
+            model: Some("sonnet".into()),
+            ..JobSpec::default()
+        };
+        let told = effective(&job, &agent).join(", ");
+        assert!(
+            told.starts_with("model sonnet, timeout 1h30m, stallTimeout 10m00s (default)"),
+            "{told}"
+        );
+        assert!(
+            told.ends_with("maxTurns no limit, maxBudgetUSD $2.00"),
+            "{told}"
+        );
+    }
+}

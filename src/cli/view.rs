@@ -1,0 +1,280 @@
+//! A Job as people look at it. It is read field by field: a cluster that is newer than this program may
+//! say things it has no type for, and a list must not fail for one of them.
+
+use chrono::{DateTime, TimeDelta, Utc};
+use kube::api::DynamicObject;
+use serde::de::DeserializeOwned;
+use serde_json::Value;
+
+use super::{
+    exit::Exit,
+    style::{Colour, Sign, Style},
+    time,
+};
+use crate::api::{
+    agent::AgentSpec,
+    job::{Attempt, Condition, JobSpec},
+    reason::{ExitReason, Phase},
+    record::Output,
+    text::one_line,
+    verdict::Text,
+};
+
+/// What names of minted Jobs begin with.
+pub const MINTED: &str = "job-";
+/// So much of a minted name tells Jobs apart for people.
+const SHORT: usize = 8;
+/// A message is a sentence or two.
+const MAX_TEXT: usize = 2048;
+
+/// A Job as the API server gave it.
+#[derive(Clone, Debug, PartialEq)]
+pub struct JobView(pub DynamicObject);
+
+impl JobView {
+    pub fn name(&self) -> &str {
+        self.0.metadata.name.as_deref().unwrap_or_default()
+    }
+
+    pub fn namespace(&self) -> &str {
+        self.0.metadata.namespace.as_deref().unwrap_or_default()
+    }
+
+    pub fn created(&self) -> Option<DateTime<Utc>> {
+        created(&self.0.metadata)
+    }
+
+    /// A text of the Job, as one clean line; empty where there is none.
+    pub fn text(&self, pointer: &str) -> String {
+        match self.0.data.pointer(pointer) {
+            Some(Value::String(text)) => one_line(text, MAX_TEXT),
+            Some(Value::Null) | None => String::new(),
+            Some(other) => one_line(&other.to_string(), MAX_TEXT),
+        }
+    }
+
+    /// A field of a type of ours, where there is one and it can be read.
+    pub fn field<T: DeserializeOwned>(&self, pointer: &str) -> Option<T> {
+        T::deserialize(self.0.data.pointer(pointer)?).ok()
+    }
+
+    pub fn phase(&self) -> Option<Phase> {
+        self.field("/status/phase")
+    }
+
+    /// The phase in a word; a Job that nobody has looked at yet is pending.
+    pub fn phase_word(&self) -> String {
+        let word = self.text("/status/phase");
+        if word.is_empty() {
+            Phase::Pending.to_string()
+        } else {
+            word
+        }
+    }
+
+    pub fn is_final(&self) -> bool {
+        self.phase().is_some_and(Phase::is_final)
+    }
+
+    pub fn exit_reason(&self) -> Option<ExitReason> {
+        self.field("/status/exitReason")
+    }
+
+    /// What its end means for whoever waited for it; none while it goes on.
+    pub fn exit(&self) -> Option<Exit> {
+        let phase = self.phase().filter(|phase| phase.is_final())?;
+        Some(Exit::of_job(phase, self.exit_reason()))
+    }
+
+    pub fn agent(&self) -> String {
+        self.text("/spec/agent")
+    }
+
+    pub fn spec(&self) -> Option<JobSpec> {
+        self.field("/spec")
+    }
+
+    /// The Agent's spec as it was captured with the first attempt.
+    pub fn captured_agent(&self) -> Option<AgentSpec> {
+        self.field("/status/agent/spec")
+    }
+
+    pub fn attempts(&self) -> Vec<Attempt> {
+        self.field("/status/attempts").unwrap_or_default()
+    }
+
+    pub fn conditions(&self) -> Vec<Condition> {
+        let all: Vec<Value> = self.field("/status/conditions").unwrap_or_default();
+        all.iter()
+            .filter_map(|condition| serde::Deserialize::deserialize(condition).ok())
+            .collect()
+    }
+
+    pub fn output(&self) -> Option<Output> {
+        self.field("/status/output")
+    }
+
+    pub fn result(&self) -> Option<Text> {
+        self.field("/status/result")
+    }
+
+    pub fn started(&self) -> Option<DateTime<Utc>> {
+        self.field("/status/startedAt")
+    }
+
+    pub fn completed(&self) -> Option<DateTime<Utc>> {
+        self.field("/status/completedAt")
+    }
+
+    /// How long the agent took, or takes by now.
+    pub fn took(&self, now: DateTime<Utc>) -> Option<TimeDelta> {
+        Some(self.completed().unwrap_or(now) - self.started()?)
+    }
+
+    /// `4 turns`.
+    pub fn turns(&self) -> String {
+        self.field("/status/progress/turns")
+            .map(turns)
+            .unwrap_or_default()
+    }
+
+    /// `$0.06`.
+    pub fn cost(&self) -> String {
+        self.field("/status/progress/costUSD")
+            .map(cost)
+            .unwrap_or_default()
+    }
+
+    pub fn sign(&self, style: Style) -> String {
+        sign(style, self.phase().unwrap_or(Phase::Pending))
+    }
+
+    /// `running for 2m04s`, `completed 5m ago`: for whoever meets it in passing.
+    pub fn in_passing(&self, now: DateTime<Utc>) -> String {
+        let phase = self.phase_word();
+        let since = |time: Option<DateTime<Utc>>| time.map(|time| now - time);
+        match self.phase() {
+            Some(phase) if phase.is_final() => match since(self.completed()) {
+                Some(old) => format!("{phase} {} ago", time::age(old)),
+                None => phase.to_string(),
+            },
+            Some(Phase::Running) => match since(self.started()) {
+                Some(old) => format!("running for {}", time::span(old)),
+                None => phase,
+            },
+            _ => match since(self.created()) {
+                Some(old) => format!("{phase} for {}", time::span(old)),
+                None => phase,
+            },
+        }
+    }
+}
+
+pub fn created(metadata: &kube::api::ObjectMeta) -> Option<DateTime<Utc>> {
+    let created = metadata.creation_timestamp.as_ref()?;
+    DateTime::from_timestamp_millis(created.0.as_millisecond())
+}
+
+/// The name as people type it: of a minted one the first letters of its UUID.
+pub fn short(name: &str) -> &str {
+    let minted = name
+        .strip_prefix(MINTED)
+        .filter(|id| id.len() == 36 && id.is_ascii() && id.as_bytes()[SHORT] == b'-');
+    minted.map_or(name, |id| &id[..SHORT])
+}
+
+/// The phase's mark, in its colour.
+pub fn sign(style: Style, phase: Phase) -> String {
+    let (sign, colour) = match phase {
+        Phase::Pending => (Sign::Pending, Colour::Dim),
+        Phase::Running => (Sign::Running, Colour::Cyan),
+        Phase::Completed => (Sign::Done, Colour::Green),
+        Phase::Failed => (Sign::Failed, Colour::Red),
+        Phase::Cancelled => (Sign::Cancelled, Colour::Yellow),
+    };
+    style.paint(colour, style.sign(sign))
+}
+
+pub fn turns(turns: u64) -> String {
+    format!("{turns} turn{}", if turns == 1 { "" } else { "s" })
+}
+
+/// Dollars to the cent; below one, where the first figure stands.
+pub fn cost(dollars: f64) -> String {
+    if dollars >= 0.01 || dollars <= 0.0 {
+        return format!("${dollars:.2}");
+    }
+    format!("${dollars:.4}")
+}
+
+/// `12.3 KiB`.
+pub fn bytes(bytes: u64) -> String {
+    const UNITS: [&str; 4] = ["KiB", "MiB", "GiB", "TiB"];
+    let mut size = bytes as f64;
+    let mut unit = "bytes";
+    for next in UNITS {
+        if size < 1024.0 {
+            break;
+        }
+        size /= 1024.0;
+        unit = next;
+    }
+    if unit == "bytes" {
+        format!("{bytes} {unit}")
+    } else {
+        format!("{size:.1} {unit}")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    fn view(status: Value) -> JobView {
+        let object = json!({"apiVersion": "herdctl.dev/v1alpha1", "kind": "Job",
+            "metadata": {"name": "a"}, "spec": {"agent": "x"}, "status": status});
+        JobView(serde_json::from_value(object).unwrap())
+    }
+
+    #[test]
+    fn words_of_a_newer_cluster_are_shown_as_they_are() {
+        let job = view(json!({"phase": "pondering", "reason": "Thinking", "attempts": "?"}));
+        assert_eq!(job.phase_word(), "pondering");
+        assert_eq!(job.text("/status/reason"), "Thinking");
+        assert_eq!((job.phase(), job.attempts().len()), (None, 0));
+    }
+
+    #[test]
+    fn a_job_nobody_has_looked_at_is_pending() {
+        assert_eq!(view(Value::Null).phase_word(), "pending");
+        assert_eq!(view(Value::Null).exit(), None);
+    }
+
+    #[test]
+    fn an_end_tells_its_exit_code() {
+        let job = view(json!({"phase": "failed", "exitReason": "timeout"}));
+        assert_eq!(job.exit(), Some(Exit::Timeout));
+    }
+
+    #[test]
+    fn only_minted_names_are_shortened() {
+        let name = "job-7f3c0a1b-0000-4000-8000-000000000000";
+        assert_eq!(short(name), "7f3c0a1b");
+        assert_eq!(short("job-nightly"), "job-nightly");
+    }
+
+    #[test]
+    fn figures_are_short() {
+        assert_eq!((turns(1), turns(4)), ("1 turn".into(), "4 turns".into()));
+        assert_eq!(
+            (cost(0.064), cost(0.0016), cost(0.0)),
+            ("$0.06".into(), "$0.0016".into(), "$0.00".into())
+        );
+        assert_eq!(
+            (bytes(1023), bytes(12_595)),
+            ("1023 bytes".into(), "12.3 KiB".into())
+        );
+    }
+}
