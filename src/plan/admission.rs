@@ -20,7 +20,7 @@ pub struct Asking<'a> {
 /// Decides by the Job as the watch brought it.
 pub fn to_attempt<'a>(job: &'a Job, asking: Asking<'_>) -> Result<&'a Attempt, Refusal> {
     if asking.pod.namespace != asking.namespace {
-        return Err(refusal(
+        return Err(Refusal::new(
             RefusalReason::Forbidden,
             format!(
                 "the token is of a pod in namespace {}, and the Job is in {}",
@@ -35,7 +35,7 @@ pub fn to_attempt<'a>(job: &'a Job, asking: Asking<'_>) -> Result<&'a Attempt, R
         .max_by_key(|attempt| attempt.number)
         .filter(|newest| newest.number >= asking.attempt)
         .ok_or_else(|| {
-            refusal(
+            Refusal::new(
                 RefusalReason::Retry,
                 format!(
                     "attempt {} of Job {} is not known here yet",
@@ -50,7 +50,7 @@ pub fn to_attempt<'a>(job: &'a Job, asking: Asking<'_>) -> Result<&'a Attempt, R
         )));
     }
     if newest.pod != asking.pod.name {
-        return Err(refusal(
+        return Err(Refusal::new(
             RefusalReason::Forbidden,
             format!(
                 "the token is of pod {}, and attempt {} of Job {} runs in pod {}",
@@ -85,7 +85,7 @@ pub fn of_pod(pod: Option<&PodFacts>, job_uid: &str, asking: Asking<'_>) -> Resu
         Some(pod) if pod.uid != asking.pod.uid => {
             Err(fenced(format!("pod {name} is another one by now")))
         }
-        Some(pod) if pod.owner.as_deref() != Some(job_uid) => Err(refusal(
+        Some(pod) if pod.owner.as_deref() != Some(job_uid) => Err(Refusal::new(
             RefusalReason::Forbidden,
             format!("pod {name} does not belong to Job {}", asking.job),
         )),
@@ -110,15 +110,7 @@ pub fn of_gone_job(job: &str) -> Refusal {
 }
 
 fn fenced(message: String) -> Refusal {
-    refusal(RefusalReason::Fenced, message)
-}
-
-fn refusal(reason: RefusalReason, message: String) -> Refusal {
-    Refusal {
-        reason,
-        message,
-        length: None,
-    }
+    Refusal::new(RefusalReason::Fenced, message)
 }
 
 #[cfg(test)]

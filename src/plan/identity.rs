@@ -124,11 +124,7 @@ fn wrong_audience() -> Refusal {
 }
 
 fn unauthorized(message: &str) -> Refusal {
-    Refusal {
-        reason: RefusalReason::Unauthorized,
-        message: message.to_owned(),
-        length: None,
-    }
+    Refusal::new(RefusalReason::Unauthorized, message)
 }
 
 #[cfg(test)]

@@ -127,17 +127,12 @@ impl Gatekeeper {
 }
 
 fn not_yet(job: &str) -> Refusal {
-    Refusal {
-        reason: RefusalReason::Retry,
-        message: format!("Job {job} is not known here yet; try again"),
-        length: None,
-    }
+    Refusal::new(
+        RefusalReason::Retry,
+        format!("Job {job} is not known here yet; try again"),
+    )
 }
 
 fn forbidden(message: &str) -> Refusal {
-    Refusal {
-        reason: RefusalReason::Forbidden,
-        message: message.to_owned(),
-        length: None,
-    }
+    Refusal::new(RefusalReason::Forbidden, message)
 }

@@ -100,18 +100,16 @@ impl Pods {
 /// Without an answer of the API server nobody new comes in.
 pub fn unanswered(error: CallError) -> Refusal {
     warn!(error = %Chain(&error), "a question to the API server has no answer");
-    Refusal {
-        reason: RefusalReason::Retry,
-        message: "the API server does not answer; try again".to_owned(),
-        length: None,
-    }
+    Refusal::new(
+        RefusalReason::Retry,
+        "the API server does not answer; try again",
+    )
 }
 
 /// For a name that stands for nothing.
 pub fn gone_namespace(name: &str) -> Refusal {
-    Refusal {
-        reason: RefusalReason::NotFound,
-        message: format!("there is no namespace {name}"),
-        length: None,
-    }
+    Refusal::new(
+        RefusalReason::NotFound,
+        format!("there is no namespace {name}"),
+    )
 }

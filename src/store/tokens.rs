@@ -1,14 +1,12 @@
 //! Whose a token is. The API server says so, and its word is remembered for minutes: every append carries
 //! a token. When it does not answer, those whom it knew go on for a while, and nobody new comes in.
 
-use std::{
-    collections::HashMap,
-    sync::{Mutex, PoisonError},
-};
+use std::time::Duration;
 
 use chrono::{DateTime, TimeDelta, Utc};
 use k8s_openapi::api::authentication::v1::{TokenReview, TokenReviewSpec, TokenReviewStatus};
 use kube::{Api, Client, api::PostParams};
+use moka::future::Cache;
 use sha2::{Digest, Sha256};
 use tokio::sync::Semaphore;
 use tracing::warn;
@@ -26,8 +24,10 @@ use crate::{
 const FRESH: TimeDelta = TimeDelta::minutes(5);
 /// How much longer while the API server does not answer.
 const GRACE: TimeDelta = TimeDelta::minutes(10);
-/// So many tokens are remembered; each costs some 300 bytes.
-const MAX_REMEMBERED: usize = 20_000;
+/// A review is worth nothing any more; the sum of the two above, in the cache's own measure.
+const FORGOTTEN: Duration = Duration::from_secs(15 * 60);
+/// So many tokens are remembered; each costs some 400 bytes.
+const MAX_REMEMBERED: u64 = 20_000;
 /// So many tokens are reviewed at the same time; others wait.
 const CONCURRENCY: usize = 32;
 
@@ -67,7 +67,7 @@ impl Review {
 pub struct Tokens {
     api: Api<TokenReview>,
     /// By the token's SHA-256: a token itself is kept nowhere.
-    reviews: Mutex<HashMap<Hash, Review>>,
+    reviews: Cache<Hash, Review>,
     seats: Semaphore,
     clock: fn() -> DateTime<Utc>,
 }
@@ -76,7 +76,10 @@ impl Tokens {
     pub fn new(client: Client, clock: fn() -> DateTime<Utc>) -> Self {
         Tokens {
             api: Api::all(client),
-            reviews: Mutex::default(),
+            reviews: Cache::builder()
+                .max_capacity(MAX_REMEMBERED)
+                .time_to_live(FORGOTTEN)
+                .build(),
             seats: Semaphore::new(CONCURRENCY),
             clock,
         }
@@ -87,17 +90,22 @@ impl Tokens {
         let now = (self.clock)();
         let claims = identity::claims(token, now)?;
         let hash: Hash = Sha256::digest(token).into();
-        if let Some(identity) = self.remembered(&hash, &[Worth::Fresh], now) {
-            return Ok(identity);
-        }
-        match self.ask(token).await {
-            Ok(status) => self.note(hash, &status, claims, now),
-            Err(error) => self
-                .remembered(&hash, &[Worth::Fresh, Worth::Stale], now)
-                .ok_or_else(|| {
+        let known = self.reviews.get(&hash).await;
+        let worth = known
+            .as_ref()
+            .map_or(Worth::Nothing, |review| review.worth(now));
+        match (known, worth) {
+            (Some(review), Worth::Fresh) => Ok(review.identity),
+            (known, worth) => match self.ask(token).await {
+                Ok(status) => self.note(hash, &status, claims, now).await,
+                Err(error) => {
                     warn!(error = %Chain(&error), "a token can't be reviewed");
-                    unanswered()
-                }),
+                    known
+                        .filter(|_| worth == Worth::Stale)
+                        .map(|review| review.identity)
+                        .ok_or_else(unanswered)
+                }
+            },
         }
     }
 
@@ -119,61 +127,36 @@ impl Tokens {
         Ok(answer.status.unwrap_or_default())
     }
 
-    fn note(
+    async fn note(
         &self,
         hash: Hash,
         status: &TokenReviewStatus,
         claims: Claims,
         now: DateTime<Utc>,
     ) -> Result<Identity, Refusal> {
-        let identity = identity::identity(status);
-        let mut reviews = self.reviews.lock().unwrap_or_else(PoisonError::into_inner);
-        match &identity {
+        match identity::identity(status) {
             Ok(identity) => {
-                make_room(&mut reviews, now);
                 let review = Review {
                     identity: identity.clone(),
                     at: now,
                     expires: claims.expires,
                 };
-                reviews.insert(hash, review);
+                self.reviews.insert(hash, review).await;
+                Ok(identity)
             }
-            Err(_) => drop(reviews.remove(&hash)),
+            Err(refusal) => {
+                self.reviews.invalidate(&hash).await;
+                Err(refusal)
+            }
         }
-        identity
     }
-
-    fn remembered(&self, hash: &Hash, worth: &[Worth], now: DateTime<Utc>) -> Option<Identity> {
-        let reviews = self.reviews.lock().unwrap_or_else(PoisonError::into_inner);
-        let review = reviews.get(hash)?;
-        worth
-            .contains(&review.worth(now))
-            .then(|| review.identity.clone())
-    }
-}
-
-/// Forgets what is worth nothing and, where that is not enough, the oldest half.
-fn make_room(reviews: &mut HashMap<Hash, Review>, now: DateTime<Utc>) {
-    if reviews.len() < MAX_REMEMBERED {
-        return;
-    }
-    reviews.retain(|_, review| review.worth(now) != Worth::Nothing);
-    if reviews.len() < MAX_REMEMBERED {
-        return;
-    }
-    let mut times: Vec<_> = reviews.values().map(|review| review.at).collect();
-    let middle = times.len() / 2;
-    let (_, median, _) = times.select_nth_unstable(middle);
-    let median = *median;
-    reviews.retain(|_, review| review.at > median);
 }
 
 fn unanswered() -> Refusal {
-    Refusal {
-        reason: RefusalReason::Retry,
-        message: "the API server does not say whose this token is; try again".to_owned(),
-        length: None,
-    }
+    Refusal::new(
+        RefusalReason::Retry,
+        "the API server does not say whose this token is; try again",
+    )
 }
 
 #[cfg(test)]
@@ -213,16 +196,5 @@ mod tests {
                 "{minutes_ago}"
             );
         }
-    }
-
-    #[test]
-    fn what_is_remembered_is_bounded_and_the_newest_stay() {
-        let key = |index: usize| -> Hash { Sha256::digest(index.to_le_bytes()).into() };
-        let mut reviews: HashMap<Hash, Review> = (0..MAX_REMEMBERED)
-            .map(|index| (key(index), review(if index == 7 { 0 } else { 4 }, 60)))
-            .collect();
-        make_room(&mut reviews, now());
-        assert!(reviews.len() < MAX_REMEMBERED);
-        assert!(reviews.contains_key(&key(7)));
     }
 }
