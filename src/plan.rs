@@ -24,6 +24,10 @@ pub mod outcome;
 #[cfg(feature = "operator")]
 pub mod pod;
 #[cfg(feature = "operator")]
+pub mod progress;
+#[cfg(feature = "operator")]
+pub mod readable;
+#[cfg(feature = "operator")]
 pub mod record_status;
 #[cfg(feature = "operator")]
 pub mod refusal;

@@ -5,13 +5,28 @@
 //! answers and listens: it reviews tokens, watches Jobs, writes their status, and says when a record is
 //! to be sealed.
 
+mod append;
 mod ca;
+mod closing;
+pub mod disk;
+mod document;
 pub mod gate;
 mod gatekeeper;
+pub mod http;
 mod jobs;
+mod layout;
+mod lines;
+mod log;
 mod namespaces;
 pub mod news;
+mod outbox;
 mod pods;
+mod published;
+mod read;
+mod record;
+pub mod records;
+mod recovery;
 mod sealing;
 mod status;
+mod sync;
 mod tokens;

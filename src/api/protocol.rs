@@ -103,6 +103,22 @@ pub enum RefusalReason {
     Full,
 }
 
+impl Refusal {
+    pub fn new(reason: RefusalReason, message: impl Into<String>) -> Refusal {
+        Refusal {
+            reason,
+            message: message.into(),
+            length: None,
+        }
+    }
+
+    /// With the length that the store has.
+    pub fn at(mut self, length: u64) -> Refusal {
+        self.length = Some(length);
+        self
+    }
+}
+
 impl RefusalReason {
     /// The HTTP status that goes with it.
     pub fn status(self) -> u16 {

@@ -1,0 +1,111 @@
+//! A record's event as a line or more of text for people, in the log that is kept beside the record.
+//! Whatever a terminal would obey is taken out: an agent's words are a stranger's.
+
+use serde_json::Value;
+
+use crate::api::text::{lines, one_line};
+
+/// Of a tool call's input and of its result.
+const MAX_SHOWN: usize = 400;
+
+/// The text of an event, with its line ends; none when it says nothing to people.
+pub fn line(event: &Value) -> Option<String> {
+    let text = |name: &str| event[name].as_str().unwrap_or_default();
+    let (sign, said) = match text("type") {
+        "start" => (
+            '▶',
+            format!(
+                "attempt {} of {}: {}",
+                event["attempt"],
+                text("job"),
+                text("message")
+            ),
+        ),
+        "output" => (' ', text("content").to_owned()),
+        "tool_use" => ('→', call(event)),
+        "tool_result" => ('←', short(&event["content"])),
+        "error" => ('✗', text("message").to_owned()),
+        "complete" => ('■', outcome(event)),
+        _ => return None,
+    };
+    let said: String = lines(said.trim_end()).collect();
+    if said.is_empty() {
+        return None;
+    }
+    let time: String = lines(text("timestamp")).collect();
+    Some(format!("{time} {sign} {said}\n"))
+}
+
+fn call(event: &Value) -> String {
+    let tool = event["tool"].as_str().unwrap_or_default();
+    let about = [&event["command"], &event["file"]]
+        .into_iter()
+        .find(|value| value.is_string())
+        .unwrap_or(&event["input"]);
+    format!("{}: {}", one_line(tool, MAX_SHOWN), short(about))
+}
+
+/// A result's content is a text, or blocks of which some are texts.
+fn short(value: &Value) -> String {
+    match value {
+        Value::String(text) => one_line(text, MAX_SHOWN),
+        Value::Array(blocks) => {
+            let texts: Vec<&str> = blocks
+                .iter()
+                .filter_map(|block| block["text"].as_str())
+                .collect();
+            one_line(&texts.join(" "), MAX_SHOWN)
+        }
+        Value::Null => String::new(),
+        other => one_line(&other.to_string(), MAX_SHOWN),
+    }
+}
+
+fn outcome(event: &Value) -> String {
+    let words = ["status", "exitReason", "reason"].map(|name| event[name].as_str());
+    let words: Vec<&str> = words.into_iter().flatten().collect();
+    words.join(", ")
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn each_event_that_speaks_to_people_is_a_line() {
+        let at = "2026-11-23T07:23:51.802Z";
+        let shown = |mut event: Value| {
+            event["timestamp"] = at.into();
+            line(&event).map(|line| line.replace(at, "T"))
+        };
+        assert_eq!(
+            shown(json!({"type": "output", "content": "one\ntwo\n"})).as_deref(),
+            Some("T   one\ntwo\n")
+        );
+        assert_eq!(
+            shown(json!({"type": "tool_use", "tool": "Bash", "command": "ls", "input": {"command": "ls"}})).as_deref(),
+            Some("T → Bash: ls\n")
+        );
+        assert_eq!(
+            shown(json!({"type": "tool_result", "content": [{"type": "text", "text": "a\nb"}]}))
+                .as_deref(),
+            Some("T ← a b\n")
+        );
+        assert_eq!(
+            shown(json!({"type": "complete", "status": "failed", "exitReason": "error", "reason": "OOMKilled"})).as_deref(),
+            Some("T ■ failed, error, OOMKilled\n")
+        );
+        assert_eq!(shown(json!({"type": "system", "subtype": "init"})), None);
+        assert_eq!(shown(json!({"type": "output", "fragment": "half"})), None);
+    }
+
+    #[test]
+    fn what_a_terminal_would_obey_is_not_in_it() {
+        let event = json!({
+            "type": "output", "timestamp": "\u{1b}[1m", "content": "a\u{1b}]0;x\u{7}\rb\u{202e}",
+        });
+        assert_eq!(line(&event).as_deref(), Some("[1m   a]0;xb\n"));
+    }
+}
