@@ -24,6 +24,7 @@ mod crds;
 mod endings;
 mod outcomes;
 mod pending;
+mod record;
 mod requests;
 mod rights;
 mod runs;
