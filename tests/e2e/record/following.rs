@@ -57,7 +57,7 @@ async fn a_run_of_150_seconds_is_followed_in_one_connection_beside_a_hundred_oth
     .await;
     let reading = followers
         .into_iter()
-        .map(|reading| tokio::spawn(async move { reading.to_end(LONG).await }));
+        .map(|reading| tokio::spawn(async move { reading.into_rest(LONG).await }));
     let reading: Vec<_> = reading.collect();
     let meanwhile = median_list(&other).await;
     println!("another user's list of pods: {before:?} before, {meanwhile:?} beside {FOLLOWERS}");

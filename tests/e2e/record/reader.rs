@@ -39,7 +39,7 @@ pub async fn read(
 /// The output as it is now, or the status code of the refusal.
 pub async fn output(client: &Client, namespace: &str, job: &str) -> Result<Vec<u8>, u16> {
     match read(client, namespace, job, "").await {
-        Ok(reading) => Ok(reading.to_end(RUN).await),
+        Ok(reading) => Ok(reading.into_rest(RUN).await),
         Err(kube::Error::Api(status)) => Err(status.code),
         Err(error) => panic!("the output of {job} can't be read: {error}"),
     }
@@ -48,7 +48,7 @@ pub async fn output(client: &Client, namespace: &str, job: &str) -> Result<Vec<u
 /// Follows a Job's output to its end.
 pub async fn follow(client: &Client, namespace: &str, job: &str, within: Duration) -> Vec<u8> {
     let reading = read(client, namespace, job, "follow=true").await.unwrap();
-    reading.to_end(within).await
+    reading.into_rest(within).await
 }
 
 impl Reading {
@@ -62,7 +62,7 @@ impl Reading {
     }
 
     /// All that comes until the server ends the stream.
-    pub async fn to_end(mut self, within: Duration) -> Vec<u8> {
+    pub async fn into_rest(mut self, within: Duration) -> Vec<u8> {
         let mut bytes = Vec::new();
         let read = timeout(within, self.from.read_to_end(&mut bytes)).await;
         if read.is_err() {

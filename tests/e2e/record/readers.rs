@@ -112,7 +112,7 @@ async fn a_right_that_is_taken_away_ends_the_follow_that_it_began() {
         .delete(&reader.name, &DeleteParams::default())
         .await
         .unwrap();
-    let rest = following.to_end(REVOKED).await;
+    let rest = following.into_rest(REVOKED).await;
     assert!(!String::from_utf8_lossy(&rest).contains("\"type\":\"complete\""));
     assert_eq!(
         reader::output(&reader.client, TEAM_A, &run.job).await,

@@ -176,10 +176,8 @@ impl<'a> Watcher<'a> {
             "syncfs" if call.result == 0 => {
                 self.unsynced.retain(|file| !unsynced.contains(file));
             }
-            "fsync" | "fdatasync" if call.result == 0 => {
-                if unsynced.contains(call.file) {
-                    self.unsynced.remove(call.file);
-                }
+            "fsync" | "fdatasync" if call.result == 0 && unsynced.contains(call.file) => {
+                self.unsynced.remove(call.file);
             }
             _ => {}
         }
