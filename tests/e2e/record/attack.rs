@@ -13,7 +13,7 @@ use crate::{
 
 const SCRIPT: &str = include_str!("attack.sh");
 /// Fewer would mean that the script ended early.
-const ATTEMPTS: usize = 45;
+const ATTEMPTS: usize = 40;
 
 /// A command that runs a script of many lines.
 fn command(script: &str) -> String {
