@@ -238,3 +238,37 @@ async fn a_sync_that_fails_ends_the_store_and_loses_nothing() {
     sealed.assert_intact();
     sealed.assert_blocks(20, 0);
 }
+
+/// A write to a record and an answer to its client, with what comes between.
+fn trace_of(between: &str) -> String {
+    format!(
+        "7 accept4(9<socket:[1]>, {{sa_family=AF_INET}}, [128 => 16], SOCK_CLOEXEC) = 12<socket:[2]>\n\
+         8 write(14</data/team-a/jobs/a/output.jsonl>, \"{{\", 99 <unfinished ...>\n\
+         7 epoll_wait(3<anon_inode:[eventpoll]>, [], 1024, 0) = 0\n\
+         8 <... write resumed>)              = 99\n\
+         {between}\
+         7 writev(12<socket:[2]>, [{{iov_base=\"\", iov_len=9}}], 1) = 9\n"
+    )
+}
+
+#[test]
+fn an_answer_after_a_sync_is_counted() {
+    let sync = "8 syncfs(5</data> <unfinished ...>\n8 <... syncfs resumed>)            = 0\n";
+    assert_eq!(Watcher::default().watch(&trace_of(sync)), 1);
+    let sync = "8 fdatasync(14</data/team-a/jobs/a/output.jsonl>) = 0\n";
+    assert_eq!(Watcher::default().watch(&trace_of(sync)), 1);
+}
+
+#[test]
+fn an_answer_without_a_sync_is_seen() {
+    for between in [
+        "",
+        "8 syncfs(5</data>) = -1 EIO (Input/output error)\n",
+        "8 syncfs(5</data> <unfinished ...>\n",
+        "8 fdatasync(15</data/team-a/jobs/b/output.jsonl>) = 0\n",
+    ] {
+        let trace = trace_of(between);
+        let watched = std::panic::catch_unwind(|| Watcher::default().watch(&trace));
+        assert!(watched.is_err(), "{between}");
+    }
+}
