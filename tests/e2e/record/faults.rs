@@ -11,12 +11,14 @@ use rustix::process::Signal;
 
 use crate::{
     node,
-    record::{call::STORE_PORT, run::store, volume},
+    record::{
+        call::{STORE_PORT, addresses},
+        run::store,
+        volume,
+    },
+    team::unique,
     wait::{RUN, until_true},
 };
-
-/// The firewall's table with our rule.
-const TABLE: &str = "herd_tests";
 
 /// Runs a command in one of the node's namespaces; it must succeed.
 fn on_node(kind: &str, command: &[&str]) {
@@ -28,26 +30,41 @@ fn on_node(kind: &str, command: &[&str]) {
 
 /// No packet reaches the store, in connections that there are as well as new ones. It runs, and knows
 /// nothing of it.
-pub struct OutOfReach(());
+pub struct OutOfReach {
+    /// The firewall's table with our rule.
+    table: String,
+}
 
 impl OutOfReach {
-    pub fn begin(store: IpAddr) -> OutOfReach {
+    /// For everybody.
+    pub async fn begin() -> OutOfReach {
+        OutOfReach::cut("").await
+    }
+
+    /// For one pod alone.
+    pub async fn of(pod: IpAddr) -> OutOfReach {
+        OutOfReach::cut(&format!("ip saddr {pod}")).await
+    }
+
+    async fn cut(whose: &str) -> OutOfReach {
+        let table = unique("herd").replace('-', "_");
+        let store = addresses("store").await[0];
         let rules = format!(
-            "table inet {TABLE} {{
+            "table inet {table} {{
                chain cut {{
                  type filter hook forward priority -10;
-                 ip daddr {store} tcp dport {STORE_PORT} drop
+                 {whose} ip daddr {store} tcp dport {STORE_PORT} drop
                }}
              }}"
         );
         on_node("net", &["nft", &rules]);
-        OutOfReach(())
+        OutOfReach { table }
     }
 }
 
 impl Drop for OutOfReach {
     fn drop(&mut self) {
-        on_node("net", &["nft", "delete", "table", "inet", TABLE]);
+        on_node("net", &["nft", "delete", "table", "inet", &self.table]);
     }
 }
 

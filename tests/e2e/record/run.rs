@@ -1,5 +1,7 @@
 //! A Job whose record a test looks at while it runs.
 
+use std::net::IpAddr;
+
 use herdctl::api::job::Job;
 
 use crate::{
@@ -65,6 +67,12 @@ impl<'a> Run<'a> {
     /// Waits until the record on the volume has this text in it.
     pub async fn tells(&self, text: &str) {
         volume::tells(TEAM_A, &self.job, text).await;
+    }
+
+    /// The pod's address.
+    pub async fn address(&self) -> IpAddr {
+        let pod = self.team.pods().get(&self.pod).await.unwrap();
+        pod.status.unwrap().pod_ip.unwrap().parse().unwrap()
     }
 
     /// The sidecar's process, which may be starting.
