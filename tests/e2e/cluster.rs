@@ -47,8 +47,8 @@ pub fn name() -> String {
     given("E2E_CLUSTER")
 }
 
-/// The folder with the cluster's kubeconfigs and logs.
-fn state() -> PathBuf {
+/// The folder with the cluster's kubeconfigs, certificates, logs and volumes.
+pub fn state() -> PathBuf {
     given("E2E_STATE").into()
 }
 
@@ -79,11 +79,29 @@ pub async fn dev() -> Client {
 
 /// A client with the rights of the controller, by a token of its service account.
 pub async fn as_controller() -> Client {
+    by_token(given("E2E_CONTROLLER_TOKEN")).await
+}
+
+/// A client of whoever makes namespaces and gives rights in them; no test acts as an administrator.
+pub async fn as_platform() -> Client {
+    by_token(given("E2E_PLATFORM_TOKEN")).await
+}
+
+/// A client of whoever this token belongs to.
+pub async fn by_token(token: String) -> Client {
     let mut config = config(Kubeconfig::read_from(dev_kubeconfig()).unwrap()).await;
-    config.auth_info =
-        serde_json::from_value(serde_json::json!({"token": given("E2E_CONTROLLER_TOKEN")}))
-            .unwrap();
+    config.auth_info = serde_json::from_value(serde_json::json!({"token": token})).unwrap();
     Client::try_from(config).unwrap()
+}
+
+/// The namespace of the operator's own pods.
+pub fn system_namespace() -> String {
+    given("E2E_SYSTEM_NAMESPACE")
+}
+
+/// The program `herdctl`.
+pub fn herdctl() -> PathBuf {
+    given("E2E_HERDCTL").into()
 }
 
 async fn config(kubeconfig: Kubeconfig) -> Config {

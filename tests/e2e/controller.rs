@@ -14,7 +14,6 @@ use crate::{
     wait::{RUN, until_true},
 };
 
-const NAME: &str = "herd-operator";
 /// How long the controller runs at a time; a write takes the API server two or more.
 const SLICE: Duration = Duration::from_millis(1);
 /// How long the API server gets to do what the controller sent before it was stopped.
@@ -32,9 +31,7 @@ pub struct Frozen {
 
 /// The controllers that live now.
 fn living() -> Vec<Process> {
-    let mut found = node::processes("/pod");
-    found.retain(|process| process.name == NAME && process.lives());
-    found
+    node::operator("controller")
 }
 
 impl Controller {

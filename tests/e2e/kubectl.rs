@@ -1,6 +1,6 @@
-//! kubectl as `dev` types it.
+//! kubectl and herdctl as `dev` types them.
 
-use std::{process::Stdio, time::Duration};
+use std::{path::Path, process::Stdio, time::Duration};
 
 use tokio::{io::AsyncWriteExt, process::Command, time::timeout};
 
@@ -19,7 +19,16 @@ pub struct Said {
 
 /// Runs kubectl as dev, and returns what it said, however it ended.
 pub async fn kubectl(arguments: &[&str], input: &str) -> Said {
-    let mut command = Command::new("kubectl");
+    run(Path::new("kubectl"), arguments, input).await
+}
+
+/// Runs herdctl as dev, and returns what it said, however it ended.
+pub async fn herdctl(arguments: &[&str]) -> Said {
+    run(&cluster::herdctl(), arguments, "").await
+}
+
+async fn run(program: &Path, arguments: &[&str], input: &str) -> Said {
+    let mut command = Command::new(program);
     command
         .args(arguments)
         .env("KUBECONFIG", cluster::dev_kubeconfig())
@@ -30,13 +39,18 @@ pub async fn kubectl(arguments: &[&str], input: &str) -> Said {
         .stdout(Stdio::piped())
         .stderr(Stdio::piped())
         .kill_on_drop(true);
-    let mut child = command.spawn().expect("kubectl is on the PATH");
+    let mut child = command
+        .spawn()
+        .unwrap_or_else(|error| panic!("{}: {error}", program.display()));
     let mut stdin = child.stdin.take().unwrap();
-    // A kubectl that doesn't read its input has gone by then: its own words tell why.
+    // A program that doesn't read its input has gone by then: its own words tell why.
     let _ = stdin.write_all(input.as_bytes()).await;
     drop(stdin);
     let Ok(ended) = timeout(LONGEST, child.wait_with_output()).await else {
-        panic!("kubectl {arguments:?} did not end within {LONGEST:?}");
+        panic!(
+            "{} {arguments:?} did not end within {LONGEST:?}",
+            program.display()
+        );
     };
     let ended = ended.unwrap();
     Said {

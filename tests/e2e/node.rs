@@ -1,6 +1,6 @@
 //! Processes as the machine under the cluster sees them: the node's own namespaces hide nothing from it.
 
-use std::{fs, io};
+use std::{collections::HashSet, fs, io, path::PathBuf};
 
 use rustix::process::{Pid, Signal, kill_process};
 
@@ -11,6 +11,10 @@ use crate::cluster;
 pub struct Process {
     pub pid: i32,
     pub name: String,
+    /// Without the program's own name.
+    pub arguments: Vec<String>,
+    /// When it started, in clock ticks since the machine did: a pid may come back, not both.
+    started: String,
 }
 
 impl Process {
@@ -22,8 +26,30 @@ impl Process {
 
     pub fn lives(&self) -> bool {
         fs::read_to_string(format!("/proc/{}/stat", self.pid))
-            .is_ok_and(|stat| !stat.contains(") Z "))
+            .is_ok_and(|stat| !stat.contains(") Z ") && started(&stat) == self.started)
     }
+
+    /// All that runs in its container.
+    pub fn container(&self) -> Vec<Process> {
+        let cgroups = fs::read_to_string(format!("/proc/{}/cgroup", self.pid)).unwrap();
+        // The container's id is the last part of the path in every hierarchy.
+        let ids: HashSet<&str> = cgroups
+            .lines()
+            .filter_map(|line| line.rsplit('/').next())
+            .filter(|id| id.len() == 64)
+            .collect();
+        assert_eq!(ids.len(), 1, "{cgroups}");
+        processes(&format!("/{}", ids.iter().next().unwrap()))
+    }
+}
+
+/// The 22nd field of a stat file; the name in the 2nd may hold anything.
+fn started(stat: &str) -> String {
+    let (_, rest) = stat.rsplit_once(')').unwrap_or_default();
+    rest.split_ascii_whitespace()
+        .nth(19)
+        .unwrap_or_default()
+        .to_owned()
 }
 
 /// The processes in those of this cluster's cgroups whose path has `part` in it.
@@ -58,7 +84,40 @@ fn look(pid: i32, ours: &str, part: &str) -> io::Result<Option<Process>> {
     let name = fs::read_to_string(format!("/proc/{pid}/comm"))?
         .trim_end()
         .to_owned();
-    Ok(Some(Process { pid, name }))
+    let stat = fs::read_to_string(format!("/proc/{pid}/stat"))?;
+    let line = fs::read(format!("/proc/{pid}/cmdline"))?;
+    let line = String::from_utf8_lossy(&line);
+    Ok(Some(Process {
+        pid,
+        name,
+        arguments: line.split('\0').skip(1).map(str::to_owned).collect(),
+        started: started(&stat),
+    }))
+}
+
+/// The living processes of a component of the operator: `controller`, `store` or `gateway`.
+pub fn operator(component: &str) -> Vec<Process> {
+    living("/pod", "herd-operator", component)
+}
+
+/// The living processes of the runner in a pod: those that `ship`, or that `exec`.
+pub fn runner(pod_uid: &str, verb: &str) -> Vec<Process> {
+    living(&format!("/pod{pod_uid}"), "herd-runner", verb)
+}
+
+fn living(part: &str, name: &str, verb: &str) -> Vec<Process> {
+    let mut found = processes(part);
+    found.retain(|process| {
+        let verb = process.arguments.first().is_some_and(|first| first == verb);
+        process.name == name && verb && process.lives()
+    });
+    found
+}
+
+/// A namespace of the node's, to be entered.
+pub fn namespace(kind: &str) -> PathBuf {
+    let pid = fs::read_to_string(cluster::state().join("pids/node1")).unwrap();
+    PathBuf::from(format!("/proc/{}/ns/{kind}", pid.trim()))
 }
 
 /// The processes of a pod that are not ours: the agent, and whatever it started.

@@ -115,6 +115,30 @@ fn no_signal_reaches_the_runner_from_its_agent() {
     assert_eq!(pod.verdict()["stoppedBy"], "nobody");
 }
 
+/// The same calls have other numbers for 32-bit programs, so those may make none at all. Where the kernel
+/// does not know such programs, they do not start.
+#[cfg(target_arch = "x86_64")]
+#[test]
+fn a_32_bit_program_gets_no_call_through() {
+    // exit(7): mov eax, 1; mov ebx, 7; int 0x80. Before it, the headers of a program with one segment.
+    const PROGRAM: &str = r#"
+        my $code = "\xb8\1\0\0\0\xbb\7\0\0\0\xcd\x80"; my $base = 0x08048000; my $size = 84 + length $code;
+        print "\x7fELF\1\1\1", "\0" x 9, pack("SSLLLLLS6", 2, 3, 1, $base + 84, 52, 0, 0, 52, 32, 1, 0, 0, 0),
+            pack("L8", 1, 0, $base, $base, $size, $size, 5, 4096), $code"#;
+    let pod = Pod::new();
+    let made = Command::new("perl").args(["-e", PROGRAM]).output().unwrap();
+    let program = pod.path("work/program");
+    fs::write(&program, made.stdout).unwrap();
+    fs::set_permissions(&program, fs::Permissions::from_mode(0o755)).unwrap();
+    let plain = Command::new(&program).status();
+    assert!(plain.is_err() || plain.is_ok_and(|status| status.code() == Some(7)));
+    pod.exec(Start::FirstUnprivileged, "./program; echo $?; exit 5")
+        .end();
+    let lines = pod.lines(Stream::Stdout);
+    // 128 + SIGSYS, or what a shell says of a program that it can't start.
+    assert!(lines == ["159"] || lines == ["126"], "{lines:?}");
+}
+
 /// Everything else goes on as usual: a shell's job control, a signal to a child, one's own limits.
 #[test]
 fn what_an_agent_does_with_its_own_processes_is_allowed() {

@@ -1,0 +1,182 @@
+//! Promise: bad requests get a clear answer and cost nobody else anything.
+
+use std::{net::SocketAddr, time::Duration};
+
+use futures::future::join_all;
+use herdctl::api::protocol::{self, AUDIENCE, MAX_APPEND_BYTES, Refusal, RefusalReason};
+use rustix::process::{Resource, Rlimit, setrlimit};
+
+use crate::{
+    node,
+    record::{
+        call::{GATEWAY_PORT, STORE_PORT, Store, addresses, connect, token},
+        reader,
+        run::{Run, store},
+        volume,
+    },
+    team::{Team, namespace::TEAM_A, unique},
+};
+
+const IDLE: usize = 10_000;
+/// Of this process: the idle connections and everything else.
+const OPEN_FILES: u64 = 32_768;
+/// What the chart lets the store and a gateway have, in kB; they must not come near it.
+const MEMORY: u64 = 192 * 1024;
+const SLOW_WRITERS: usize = 50;
+
+#[tokio::test]
+async fn bad_appends_are_refused_by_name_and_change_nothing() {
+    let team = Team::shared().await;
+    let run = Run::start(&team, &format!("wait-for-release-{}", unique("bad"))).await;
+    run.tells("\"subtype\":\"init\"").await;
+    let store = Store::known_by(&team, &run.pod).await;
+    let pod = team.pods().get(&run.pod).await.unwrap();
+    let own = token(&team, AUDIENCE, Some(&pod)).await;
+    let before = volume::output(TEAM_A, &run.job);
+    let length = before.len() as u64;
+    let gap = store
+        .append(&run.job, 1, Some(&own), length + 7, b"{}\n")
+        .await;
+    let refusal: Refusal = gap.json();
+    assert_eq!((gap.status, refusal.reason), (409, RefusalReason::Gap));
+    assert_eq!(refusal.length, Some(length));
+    let large = vec![b'x'; MAX_APPEND_BYTES + 1];
+    let large = store.append(&run.job, 1, Some(&own), length, &large).await;
+    assert_eq!(large.status, 413, "{large:?}");
+    let path = protocol::output(TEAM_A, &run.job, 1);
+    for query in [
+        "",
+        "?offset=-1&acked=0",
+        "?offset=1",
+        "?offset=99999999999999999999&acked=0",
+    ] {
+        let answer = store
+            .call("POST", &format!("{path}{query}"), Some(&own), b"{}\n")
+            .await;
+        assert_eq!(answer.status, 400, "{query}: {answer:?}");
+        assert_eq!(answer.json::<Refusal>().reason, RefusalReason::BadRequest);
+    }
+    // Segments of a path that would leave the namespace's folder.
+    for job in [
+        "..",
+        "%2e%2e",
+        "..%2f..%2fteam-b",
+        "a%00b",
+        &"x".repeat(253),
+    ] {
+        let answer = store
+            .call("PUT", &protocol::attempt(TEAM_A, job, 1), Some(&own), b"")
+            .await;
+        assert!((400..500).contains(&answer.status), "{job}: {answer:?}");
+    }
+    assert!(
+        volume::output(TEAM_A, &run.job) == before,
+        "something was written"
+    );
+    team.cancel(&run.job).await;
+    run.sealed().await;
+}
+
+/// The largest memory of each of these processes ever, in kB.
+fn peaks(component: &str) -> Vec<u64> {
+    let processes = node::operator(component);
+    let peak = |process: &node::Process| {
+        let status = std::fs::read_to_string(format!("/proc/{}/status", process.pid)).unwrap();
+        let line = status
+            .lines()
+            .find(|line| line.starts_with("VmHWM:"))
+            .unwrap();
+        line.split_whitespace().nth(1).unwrap().parse().unwrap()
+    };
+    processes.iter().map(peak).collect()
+}
+
+#[tokio::test]
+async fn ten_thousand_idle_connections_and_slow_writers_hold_nobody_up() {
+    let team = Team::alone().await;
+    let limit = Rlimit {
+        current: Some(OPEN_FILES),
+        maximum: Some(OPEN_FILES),
+    };
+    setrlimit(Resource::Nofile, limit).unwrap();
+    let before = (store().await, node::operator("gateway"));
+    let run = Run::start(&team, "slow-25").await;
+    run.tells("block 2 of 25").await;
+    let known = Store::known_by(&team, &run.pod).await;
+    let gateway = addresses("gateway").await[0];
+    let idle = tokio::task::spawn_blocking(move || {
+        let servers = [
+            SocketAddr::new(known.address.ip(), STORE_PORT),
+            SocketAddr::new(gateway, GATEWAY_PORT),
+        ];
+        // A server may refuse some: then it has its limit.
+        let connections = servers
+            .iter()
+            .flat_map(|server| (0..IDLE / 2).map(|_| connect(*server).ok()));
+        let connections: Vec<_> = connections.collect();
+        (connections, known)
+    });
+    let (idle, known) = idle.await.unwrap();
+    println!(
+        "{} of {IDLE} idle connections",
+        idle.iter().flatten().count()
+    );
+    let writers = join_all((0..SLOW_WRITERS).map(|_| {
+        let path = protocol::output(TEAM_A, &run.job, 1);
+        let known = &known;
+        async move {
+            let slow = ["--limit-rate", "500", "--max-time", "30"];
+            known
+                .call_with("POST", &path, None, &vec![b'x'; 100_000], &slow)
+                .await
+        }
+    }));
+    let read = reader::follow(&team.client, TEAM_A, &run.job, Duration::from_secs(90));
+    let (writers, read) = tokio::join!(writers, read);
+    assert!(
+        writers.iter().all(|answer| answer.status != 200),
+        "{writers:?}"
+    );
+    let sealed = run.sealed().await;
+    sealed.assert_blocks(25, 0);
+    assert!(read == sealed.bytes);
+    drop(idle);
+    assert_eq!(
+        (store().await, node::operator("gateway")),
+        before,
+        "somebody crashed"
+    );
+    for component in ["store", "gateway"] {
+        let peaks = peaks(component);
+        println!("{component}: {peaks:?} kB at most");
+        assert!(
+            peaks.iter().all(|peak| *peak < MEMORY),
+            "{component}: {peaks:?} kB"
+        );
+    }
+}
+
+#[tokio::test]
+async fn a_question_that_makes_no_sense_is_answered_with_why() {
+    let team = Team::shared().await;
+    let job = team.job(&team.agent("text").await).await;
+    team.finished(&job).await;
+    for query in [
+        "offset=-1",
+        "offset=x",
+        "tail=-3",
+        "since=yesterday",
+        "follow=perhaps",
+        "nonsense=1",
+    ] {
+        match reader::read(&team.client, TEAM_A, &job, query).await {
+            Err(kube::Error::Api(status)) => {
+                assert_eq!(status.code, 400, "{query}: {status:?}");
+                let parameter = query.split('=').next().unwrap();
+                assert!(status.message.contains(parameter), "{query}: {status:?}");
+            }
+            Err(error) => panic!("{query}: {error}"),
+            Ok(_) => panic!("{query} was taken"),
+        }
+    }
+}

@@ -1,0 +1,118 @@
+//! A Job whose record a test looks at while it runs.
+
+use std::net::IpAddr;
+
+use herdctl::api::job::Job;
+
+use crate::{
+    node::{self, Process},
+    record::{
+        proof::{self, Sealed},
+        volume,
+    },
+    status::only_attempt,
+    team::{Team, namespace::TEAM_A},
+    wait::{RUN, until_true},
+};
+
+/// A Job in team-a, with its pod.
+pub struct Run<'a> {
+    pub team: &'a Team,
+    pub job: String,
+    pub pod: String,
+    pub pod_uid: String,
+}
+
+impl<'a> Run<'a> {
+    /// Plays a scenario; returns once the agent runs.
+    pub async fn start(team: &'a Team, scenario: &str) -> Run<'a> {
+        let job = team.job(&team.agent(scenario).await).await;
+        Run::of(team, job).await
+    }
+
+    /// The same with this prompt, for the scenario that runs its commands.
+    pub async fn commands(team: &'a Team, commands: &[&str]) -> Run<'a> {
+        let agent = team.agent("bash").await;
+        let lines: Vec<String> = commands.iter().map(|line| format!("RUN: {line}")).collect();
+        let prompt = lines.join("\n");
+        let job = team
+            .job_with(&agent, |spec| spec.prompt = Some(prompt))
+            .await;
+        Run::of(team, job).await
+    }
+
+    async fn of(team: &'a Team, job: String) -> Run<'a> {
+        let attempt = only_attempt(&team.running(&job).await);
+        Run {
+            team,
+            job,
+            pod: attempt.pod,
+            pod_uid: attempt.uid.unwrap(),
+        }
+    }
+
+    pub async fn finished(&self) -> Job {
+        self.team.finished(&self.job).await
+    }
+
+    pub async fn sealed(&self) -> Sealed {
+        proof::sealed(self.team, TEAM_A, &self.job).await
+    }
+
+    /// Waits until the record on the volume is longer than this, and says how long it is.
+    pub async fn grows(&self, beyond: u64) -> u64 {
+        volume::grows(TEAM_A, &self.job, beyond).await
+    }
+
+    /// Waits until the record on the volume has this text in it.
+    pub async fn tells(&self, text: &str) {
+        volume::tells(TEAM_A, &self.job, text).await;
+    }
+
+    /// The pod's address.
+    pub async fn address(&self) -> IpAddr {
+        let pod = self.team.pods().get(&self.pod).await.unwrap();
+        pod.status.unwrap().pod_ip.unwrap().parse().unwrap()
+    }
+
+    /// The sidecar's process, which may be starting.
+    pub async fn ship(&self) -> Process {
+        one("ship", || node::runner(&self.pod_uid, "ship")).await
+    }
+
+    /// The agent's first process.
+    pub async fn exec(&self) -> Process {
+        one("exec", || node::runner(&self.pod_uid, "exec")).await
+    }
+
+    /// Waits until no process of the agent's is left.
+    pub async fn agent_ends(&self) {
+        until_true("the agent has ended", RUN, || async {
+            let left = node::runner(&self.pod_uid, "exec");
+            if left.is_empty() {
+                Ok(())
+            } else {
+                Err(format!("{left:?}"))
+            }
+        })
+        .await;
+    }
+}
+
+/// The store's process, once there is exactly one.
+pub async fn store() -> Process {
+    one("the store", || node::operator("store")).await
+}
+
+async fn one(what: &str, find: impl Fn() -> Vec<Process>) -> Process {
+    until_true(&format!("{what} has one process"), RUN, || async {
+        match find().as_slice() {
+            [_] => Ok(()),
+            other => Err(format!("{other:?}")),
+        }
+    })
+    .await;
+    let mut found = find();
+    assert!(!found.is_empty(), "{what} ended a moment later");
+    found.remove(0)
+}
