@@ -30,8 +30,8 @@ use super::reason::{ExitReason, Phase, Reason};
 pub const MAX_BYTES: usize = 256 * 1024;
 
 /// Subtypes of system events that no line of type `system` can take.
-pub const OWN_SUBTYPES: [&str; 8] = [
-    "raw", "stderr", "result", "verdict", "signal", "stop", "system", "unknown",
+pub const OWN_SUBTYPES: [&str; 10] = [
+    "raw", "stderr", "result", "verdict", "signal", "stop", "pause", "resume", "system", "unknown",
 ];
 
 /// One event. `D` is the type of `data`.

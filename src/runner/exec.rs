@@ -9,6 +9,7 @@
 mod arguments;
 mod child;
 mod echo;
+mod fill;
 mod life;
 mod processes;
 mod record;
@@ -16,10 +17,10 @@ mod start;
 mod termination;
 mod watch;
 
-use std::fs::File;
 use std::io::{self, Write};
 use std::os::unix::net::UnixStream;
 use std::path::PathBuf;
+use std::rc::Rc;
 use std::time::{Duration, Instant};
 
 use chrono::{DateTime, TimeDelta, Utc};
@@ -28,7 +29,7 @@ use rustix::process::{DumpableBehavior, set_dumpable_behavior};
 use self::child::{Child, Program};
 use self::life::Limits;
 use self::processes::Reach;
-use self::record::Record;
+use self::record::{Record, Spool};
 use self::start::Refusal;
 use self::watch::{Failure, Finish, Watch};
 use super::signals::Signals;
@@ -37,6 +38,10 @@ use crate::api::reason::Phase;
 use crate::api::run::{RunInputs, path};
 use crate::api::runner_exit::RunnerExit;
 use crate::api::verdict::{StoppedBy, Verdict};
+
+/// What the spool may hold of what the store doesn't have yet: what its volume may (see `plan::pod`),
+/// less what comes after the agent was paused.
+const SPOOL_LIMIT: u64 = 896 * 1024 * 1024;
 
 /// Where things are: in a pod at the paths of [`path`], and elsewhere only in tests, which is why the
 /// flags are hidden.
@@ -57,6 +62,9 @@ pub struct Options {
     /// The CLI: a path, or a name to look for in PATH
     #[arg(long, hide = true, default_value = "claude")]
     program: PathBuf,
+    /// So many bytes may wait for the store in the spool
+    #[arg(long, hide = true, default_value_t = SPOOL_LIMIT)]
+    spool_limit: u64,
 }
 
 /// Runs the agent to its end.
@@ -75,13 +83,15 @@ pub fn run(options: &Options) -> RunnerExit {
 }
 
 /// The connection is to `ship`: its end tells that we are gone, so it is held to the last.
-fn prepare(options: &Options) -> Result<(Run, UnixStream), Refusal> {
+fn prepare(options: &Options) -> Result<(Run, Rc<UnixStream>), Refusal> {
     // From here on nobody but root can open our memory or our descriptors, whoever they run as.
     set_dumpable_behavior(DumpableBehavior::NotDumpable).map_err(io::Error::from)?;
     let reach = Reach::claim()?;
     let signals = Signals::block(reach == Reach::Namespace)?;
     let inputs = start::inputs(&options.inputs)?;
-    let (spool, connection) = start::take_spool(&options.socket, &signals)?;
+    let (file, connection) = start::take_spool(&options.socket, &signals)?;
+    let connection = Rc::new(connection);
+    let spool = Spool::new(file, Rc::clone(&connection), options.spool_limit);
     Ok((
         Run {
             inputs,
@@ -97,7 +107,7 @@ fn prepare(options: &Options) -> Result<(Run, UnixStream), Refusal> {
 /// A run that has its spool and nothing else yet.
 struct Run {
     inputs: RunInputs,
-    spool: File,
+    spool: Spool,
     signals: Signals,
     reach: Reach,
     clock: Clock,

@@ -1,6 +1,7 @@
-//! What `ship` and `exec` say to each other on their socket: one byte, and with the good one the
-//! spool's descriptor. A descriptor travels, and not a path, because the agent runs beside `exec` and
-//! must find no way to the file.
+//! What `ship` and `exec` say to each other on their socket, a byte a word. The first is `ship`'s answer,
+//! and with the good one comes the spool's descriptor: a descriptor, and not a path, because the agent
+//! runs beside `exec` and must find no way to the file. After it the connection stands until one of them
+//! is gone, and both only drop words into it: neither ever waits for the other.
 
 use std::io::{self, IoSlice, IoSliceMut};
 use std::mem::MaybeUninit;
@@ -8,21 +9,31 @@ use std::os::fd::{AsFd, OwnedFd};
 use std::os::unix::net::UnixStream;
 
 use rustix::cmsg_space;
+use rustix::io::Errno;
 use rustix::net::{
     RecvAncillaryBuffer, RecvAncillaryMessage, RecvFlags, SendAncillaryBuffer,
-    SendAncillaryMessage, SendFlags, recvmsg, sendmsg,
+    SendAncillaryMessage, SendFlags, recv, recvmsg, send, sendmsg,
 };
 
 /// Comes with the descriptor.
 const HERE_IT_IS: u8 = b'S';
 /// The spool was handed over before.
 const REFUSED: u8 = b'R';
+/// The store says that this attempt is over; instead of the descriptor, or at any time after it.
+const FENCED: u8 = b'F';
+/// `exec` has written into the spool.
+const WRITTEN: u8 = b'W';
 
-/// What came over the socket.
+/// A flood of words is read in pieces of this size.
+const HEARD_AT_ONCE: usize = 1024;
+
+/// The first that came over the socket.
 #[derive(Debug)]
 pub enum Answer {
     Spool(OwnedFd),
     Refused,
+    /// This attempt is over.
+    Fenced,
     /// The connection ended, or something came that is no answer: the other side failed.
     Nothing,
 }
@@ -33,12 +44,56 @@ pub fn give(connection: &UnixStream, spool: impl AsFd) -> io::Result<()> {
     let mut space = [MaybeUninit::uninit(); cmsg_space!(ScmRights(1))];
     let mut control = SendAncillaryBuffer::new(&mut space);
     control.push(SendAncillaryMessage::ScmRights(&descriptors));
-    send(connection, HERE_IT_IS, &mut control)
+    answer(connection, HERE_IT_IS, &mut control)
 }
 
 /// Says no.
 pub fn refuse(connection: &UnixStream) -> io::Result<()> {
-    send(connection, REFUSED, &mut SendAncillaryBuffer::default())
+    answer(connection, REFUSED, &mut SendAncillaryBuffer::default())
+}
+
+/// Says that this attempt is over.
+pub fn fence(connection: &UnixStream) -> io::Result<()> {
+    answer(connection, FENCED, &mut SendAncillaryBuffer::default())
+}
+
+/// Says that the spool has grown. A connection that is full holds that word already, and one that has
+/// ended has nobody to hear it.
+pub fn tell_written(connection: &UnixStream) {
+    let _ = send(
+        connection,
+        &[WRITTEN],
+        SendFlags::NOSIGNAL | SendFlags::DONTWAIT,
+    );
+}
+
+/// What was said since the last time.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Heard {
+    pub written: bool,
+    pub fenced: bool,
+    /// The other side is gone.
+    pub ended: bool,
+}
+
+/// Hears all that was said, without waiting.
+pub fn hear(connection: &UnixStream) -> Heard {
+    let mut heard = Heard::default();
+    let mut words = [0; HEARD_AT_ONCE];
+    loop {
+        match recv(connection, &mut words, RecvFlags::DONTWAIT) {
+            Ok((_, count)) if count > 0 => {
+                heard.written |= words[..count].contains(&WRITTEN);
+                heard.fenced |= words[..count].contains(&FENCED);
+            }
+            Err(Errno::INTR) => {}
+            Err(Errno::AGAIN) => return heard,
+            Ok(_) | Err(_) => {
+                heard.ended = true;
+                return heard;
+            }
+        }
+    }
 }
 
 /// Waits for the answer, as long as the socket's read timeout allows.
@@ -55,11 +110,12 @@ pub fn take(connection: &UnixStream) -> io::Result<Answer> {
     Ok(match (received.bytes, byte[0], descriptor) {
         (1, HERE_IT_IS, Some(spool)) => Answer::Spool(spool),
         (1, REFUSED, _) => Answer::Refused,
+        (1, FENCED, _) => Answer::Fenced,
         _ => Answer::Nothing,
     })
 }
 
-fn send(
+fn answer(
     connection: &UnixStream,
     byte: u8,
     control: &mut SendAncillaryBuffer<'_, '_, '_>,
@@ -102,6 +158,36 @@ mod tests {
         assert!(matches!(take(&exec).unwrap(), Answer::Refused));
         drop(ship);
         assert!(matches!(take(&exec).unwrap(), Answer::Nothing));
+    }
+
+    #[test]
+    fn words_are_heard_once_and_the_end_is_heard_last() {
+        let (ship, exec) = UnixStream::pair().unwrap();
+        assert_eq!(hear(&ship), Heard::default());
+        tell_written(&exec);
+        fence(&ship).unwrap();
+        let written = Heard {
+            written: true,
+            ..Heard::default()
+        };
+        assert_eq!(hear(&ship), written);
+        assert_eq!(hear(&ship), Heard::default());
+        assert!(hear(&exec).fenced);
+        tell_written(&exec);
+        drop(exec);
+        let last = Heard {
+            ended: true,
+            ..written
+        };
+        assert_eq!(hear(&ship), last);
+    }
+
+    #[test]
+    fn nobody_waits_for_one_who_does_not_listen() {
+        let (_ship, exec) = UnixStream::pair().unwrap();
+        for _ in 0..1_000_000 {
+            tell_written(&exec);
+        }
     }
 
     #[test]

@@ -1,29 +1,43 @@
-//! The sidecar that owns the output spool: it hands the file over to `exec`, once in a pod's life, and
-//! stays until `exec` is gone.
+//! The sidecar that owns the output spool: it hands the file over to `exec`, once in a pod's life, brings
+//! what is written there to the output store, and stays until `exec` is gone and the store has all.
 //!
 //! That the spool exists is the mark of the hand-over: it is created, and on disk, before its descriptor
 //! is sent, and nobody gets it who finds it there. So a container that is started a second time, as a
 //! kubelet does that was killed at the wrong moment, is refused, also by a `ship` that was itself
 //! restarted. The volume is mounted in this container alone.
 //!
-//! An error that may pass is waited out: a sidecar that exits is started again with a growing pause.
+//! The loop here never waits for the store: that is the courier's work. An error that may pass is waited
+//! out: a sidecar that exits is started again with a growing pause.
 
+mod courier;
+mod news;
+mod orders;
+mod patience;
+mod runner;
+mod segment;
 mod spool;
+mod store;
 
 use std::fs;
-use std::io::{self, Read, Write};
+use std::io::{self, Write};
 use std::os::unix::fs::PermissionsExt;
 use std::os::unix::net::{UnixListener, UnixStream};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::thread;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::io::Errno;
 use rustix::process::{DumpableBehavior, Pid, getpid, set_dumpable_behavior};
 
+use self::courier::{ASKING, Courier};
+use self::news::{Ear, News, Teller};
+use self::orders::Orders;
+use self::runner::Runner;
 use self::spool::Spool;
-use super::handover::{give, refuse};
+use self::store::Store;
+use super::handover::{fence, give, hear, refuse};
 use super::signals::Signals;
 use crate::api::run::path;
 
@@ -37,9 +51,6 @@ const AFTER_ERROR: Duration = Duration::from_secs(1);
 /// So many refusals are said; an agent may ask as often as it likes.
 const REFUSALS_SAID: u32 = 10;
 
-/// How often a `ship` without a connection looks whether `exec` still lives.
-const LOOK_AGAIN: Duration = Duration::from_millis(200);
-
 /// Where things are: in a pod at the paths of [`path`], and elsewhere only in tests, which is why the
 /// flags are hidden.
 #[derive(Clone, Debug, clap::Args)]
@@ -50,44 +61,25 @@ pub struct Options {
     /// The spool's folder
     #[arg(long, hide = true, default_value = path::SPOOL)]
     spool: PathBuf,
-}
-
-/// Where the `exec` of this pod is.
-enum Exec {
-    /// Nobody has asked yet.
-    Awaited,
-    /// It has the spool; the connection ends with it.
-    Connected(UnixStream),
-    /// It has the spool from a `ship` before us, so there is no connection; it holds the spool's lock.
-    Unseen,
+    /// Without a store the output stays in the spool
+    #[command(flatten)]
+    store: Option<store::Destination>,
 }
 
 /// Why `ship` left.
 enum Left {
-    /// `exec` is gone.
+    /// `exec` is gone, and the store has what it can have.
     RunOver,
-    /// The kubelet wants it.
+    /// The kubelet wants it, before anything was handed over.
     Told(String),
 }
 
-/// Serves the pod until `exec` is gone or we are told to leave. The error is one that doesn't pass.
+/// Serves the pod until the run is over and shipped, or until we are told to leave before it has begun.
+/// The error is one that doesn't pass.
 pub fn run(options: &Options) -> io::Result<()> {
     set_dumpable_behavior(DumpableBehavior::NotDumpable)?;
     let signals = Signals::block(getpid() == Pid::INIT)?;
-    let spool = Spool::in_folder(&options.spool);
-    let exec = if spool.exists() {
-        Exec::Unseen
-    } else {
-        Exec::Awaited
-    };
-    let mut ship = Ship {
-        socket: &options.socket,
-        listener: None,
-        signals,
-        spool,
-        exec,
-        refusals: 0,
-    };
+    let mut ship = Ship::new(options, signals)?;
     match ship.serve()? {
         Left::RunOver => say(&format!("the run is over, {}", ship.spool.ending())),
         Left::Told(signal) => say(&format!("leaving after {signal}")),
@@ -106,18 +98,49 @@ struct Ship<'a> {
     listener: Option<UnixListener>,
     signals: Signals,
     spool: Spool,
-    exec: Exec,
+    runner: Runner,
+    /// None without a store.
+    courier: Option<Arc<Orders>>,
+    teller: Teller,
+    ear: Ear,
+    shipped: bool,
     refusals: u32,
 }
 
-impl Ship<'_> {
+impl<'a> Ship<'a> {
+    fn new(options: &'a Options, signals: Signals) -> io::Result<Ship<'a>> {
+        let (teller, ear) = news::channel()?;
+        let spool = Spool::in_folder(&options.spool);
+        let courier = options.store.as_ref().map(|options| {
+            Courier::new(spool.clone(), Store::new(options), teller.clone()).start()
+        });
+        let mut ship = Ship {
+            socket: &options.socket,
+            listener: None,
+            signals,
+            spool,
+            runner: Runner::Awaited,
+            courier: courier.transpose()?,
+            teller,
+            ear,
+            shipped: false,
+            refusals: 0,
+        };
+        if ship.spool.exists() {
+            ship.lose_sight()?;
+        }
+        Ok(ship)
+    }
+
     fn serve(&mut self) -> io::Result<Left> {
         loop {
             if let Some(signal) = self.told_to_leave()? {
                 return Ok(Left::Told(signal));
             }
             self.listen();
-            self.answer_all();
+            self.hear_news()?;
+            self.hear_runner();
+            self.answer_all()?;
             if self.is_over() {
                 return Ok(Left::RunOver);
             }
@@ -125,10 +148,17 @@ impl Ship<'_> {
         }
     }
 
+    /// Once the spool is handed over, what is in it is brought to the store, whoever wants us to end: the
+    /// pod's grace is the limit.
     fn told_to_leave(&self) -> io::Result<Option<String>> {
         while let Some(signal) = self.signals.next()? {
-            if signal.is_stop() {
-                return Ok(Some(signal.name()));
+            match self.runner {
+                _ if !signal.is_stop() => {}
+                Runner::Awaited | Runner::Asking { .. } => return Ok(Some(signal.name())),
+                Runner::Connected(_) | Runner::Unseen(_) | Runner::Gone => say(&format!(
+                    "{}: staying until the run is over and its output is in the store",
+                    signal.name()
+                )),
             }
         }
         Ok(None)
@@ -146,60 +176,152 @@ impl Ship<'_> {
         }
     }
 
-    /// Answers everybody who waits at the socket.
-    fn answer_all(&mut self) {
-        while let Some(Ok((connection, _))) = self.listener.as_ref().map(UnixListener::accept) {
-            if let Err(error) = self.answer(connection) {
-                // The other side finds the connection ended, and asks again.
-                say(&format!("can't hand the spool over: {error}"));
+    fn hear_news(&mut self) -> io::Result<()> {
+        while let Some(news) = self.ear.next() {
+            match news {
+                News::MayStart => self.let_start()?,
+                News::Fenced => self.fence(),
+                News::RunnerGone => self.runner = Runner::Gone,
+                News::Shipped => self.shipped = true,
             }
+        }
+        match self.runner {
+            Runner::Asking { until, .. } if until <= Instant::now() => self.let_start(),
+            _ => Ok(()),
         }
     }
 
-    fn answer(&mut self, connection: UnixStream) -> io::Result<()> {
-        let spool = match self.spool.create() {
-            Ok(spool) => spool,
-            Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {
-                self.refusals = self.refusals.saturating_add(1);
-                if self.refusals <= REFUSALS_SAID {
-                    say("refused: the spool was handed over before");
+    fn hear_runner(&mut self) {
+        let has_written = self.runner.hear();
+        let Some(courier) = &self.courier else { return };
+        if has_written {
+            courier.look();
+        }
+        if matches!(self.runner, Runner::Gone) {
+            courier.finish();
+        }
+    }
+
+    /// Answers everybody who waits at the socket. While the store is asked about one, the others wait.
+    fn answer_all(&mut self) -> io::Result<()> {
+        while !matches!(self.runner, Runner::Asking { .. }) {
+            let Some(Ok((connection, _))) = self.listener.as_ref().map(UnixListener::accept) else {
+                break;
+            };
+            match (&self.runner, &self.courier) {
+                (Runner::Awaited, Some(courier)) => {
+                    courier.ask();
+                    self.runner = Runner::Asking {
+                        connection,
+                        until: Instant::now() + ASKING,
+                    };
                 }
-                return refuse(&connection);
+                (Runner::Awaited, None) => self.hand_over(connection)?,
+                _ => self.refuse(&connection),
             }
-            Err(error) => return Err(error),
-        };
-        // From here on nobody else gets it, whatever happens.
-        self.exec = Exec::Unseen;
-        connection.set_nonblocking(true)?;
-        give(&connection, spool)?;
-        self.exec = Exec::Connected(connection);
-        say("the spool is handed over");
+        }
         Ok(())
     }
 
-    fn is_over(&mut self) -> bool {
-        match &mut self.exec {
-            Exec::Awaited => false,
-            Exec::Connected(connection) => has_ended(connection),
-            Exec::Unseen => !self.spool.is_held(),
+    fn refuse(&mut self, connection: &UnixStream) {
+        self.refusals = self.refusals.saturating_add(1);
+        if self.refusals <= REFUSALS_SAID {
+            say("refused: the spool was handed over before");
+        }
+        // Whoever doesn't hear it finds the connection ended.
+        let _ = refuse(connection);
+    }
+
+    /// Hands the spool over to the one who asks.
+    fn let_start(&mut self) -> io::Result<()> {
+        match std::mem::replace(&mut self.runner, Runner::Awaited) {
+            // The one that is gone meanwhile has started nothing, and may ask again.
+            Runner::Asking { connection, .. } if hear(&connection).ended => Ok(()),
+            Runner::Asking { connection, .. } => self.hand_over(connection),
+            // The answer came late.
+            other => {
+                self.runner = other;
+                Ok(())
+            }
         }
     }
 
-    fn wait(&self) {
-        let mut fds = vec![PollFd::new(&self.signals, PollFlags::IN)];
-        fds.extend(
-            self.listener
-                .as_ref()
-                .map(|listener| PollFd::new(listener, PollFlags::IN)),
-        );
-        if let Exec::Connected(connection) = &self.exec {
-            fds.push(PollFd::new(connection, PollFlags::IN));
-        }
-        let pause = match (&self.exec, &self.listener) {
-            (_, None) => Some(AFTER_ERROR),
-            (Exec::Unseen, Some(_)) => Some(LOOK_AGAIN),
-            (Exec::Awaited | Exec::Connected(_), Some(_)) => None,
+    fn hand_over(&mut self, connection: UnixStream) -> io::Result<()> {
+        let spool = match self.spool.create() {
+            Ok(spool) => spool,
+            Err(error) => {
+                // The other side finds the connection ended, and asks again.
+                say(&format!("can't hand the spool over: {error}"));
+                return Ok(());
+            }
         };
+        // From here on nobody else gets it, whatever happens.
+        match give(&connection, spool) {
+            Ok(()) => {
+                self.runner = Runner::Connected(connection);
+                say("the spool is handed over");
+            }
+            Err(error) => {
+                say(&format!("can't hand the spool over: {error}"));
+                self.lose_sight()?;
+            }
+        }
+        if let Some(courier) = &self.courier {
+            courier.hand_over();
+        }
+        Ok(())
+    }
+
+    /// There is a spool, and no connection to whoever has it.
+    fn lose_sight(&mut self) -> io::Result<()> {
+        self.runner = Runner::unseen(&self.spool, &self.teller)?;
+        if let Some(courier) = &self.courier {
+            courier.hand_over();
+        }
+        Ok(())
+    }
+
+    /// The store says that this attempt is over.
+    fn fence(&mut self) {
+        let told = match std::mem::replace(&mut self.runner, Runner::Awaited) {
+            Runner::Asking { connection, .. } => fence(&connection),
+            Runner::Connected(connection) => {
+                let told = fence(&connection);
+                self.runner = Runner::Connected(connection);
+                told
+            }
+            other => {
+                self.runner = other;
+                Ok(())
+            }
+        };
+        if let Err(error) = told {
+            say(&format!("can't tell the runner: {error}"));
+        }
+    }
+
+    fn is_over(&self) -> bool {
+        matches!(self.runner, Runner::Gone) && (self.courier.is_none() || self.shipped)
+    }
+
+    fn wait(&self) {
+        let mut fds = vec![
+            PollFd::new(&self.signals, PollFlags::IN),
+            PollFd::new(&self.ear, PollFlags::IN),
+        ];
+        if let Some(source) = self.runner.source() {
+            fds.push(PollFd::from_borrowed_fd(source, PollFlags::IN));
+        }
+        let asked = match self.runner {
+            Runner::Asking { until, .. } => Some(until.saturating_duration_since(Instant::now())),
+            _ => None,
+        };
+        match &self.listener {
+            Some(listener) if asked.is_none() => fds.push(PollFd::new(listener, PollFlags::IN)),
+            _ => {}
+        }
+        let blind = matches!(&self.runner, Runner::Unseen(watch) if watch.is_blind());
+        let pause = asked.or((self.listener.is_none() || blind).then_some(AFTER_ERROR));
         let timeout = pause.and_then(|pause| Timespec::try_from(pause).ok());
         if poll(&mut fds, timeout.as_ref()).is_err_and(|error| error != Errno::INTR) {
             thread::sleep(AFTER_ERROR);
@@ -218,16 +340,4 @@ fn listen(path: &Path) -> io::Result<UnixListener> {
     fs::set_permissions(path, fs::Permissions::from_mode(SOCKET_MODE))?;
     listener.set_nonblocking(true)?;
     Ok(listener)
-}
-
-/// True when the other side is gone; what it says is not for us yet.
-fn has_ended(connection: &mut UnixStream) -> bool {
-    let mut ignored = [0; 64];
-    loop {
-        match connection.read(&mut ignored) {
-            Ok(0) => return true,
-            Ok(_) => {}
-            Err(error) => return error.kind() != io::ErrorKind::WouldBlock,
-        }
-    }
 }

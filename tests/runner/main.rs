@@ -18,5 +18,8 @@ mod hostile;
 mod leftovers;
 mod pod;
 mod process;
+mod shipping;
 mod starting;
 mod stopping;
+mod store;
+mod store_away;

@@ -15,6 +15,7 @@ use serde_json::{Value, json};
 use tempfile::TempDir;
 
 use crate::process::Exec;
+use crate::store::Store;
 
 /// Nothing in these tests takes as long on a machine that works.
 pub const DEADLINE: Duration = Duration::from_secs(60);
@@ -54,6 +55,9 @@ pub struct Pod {
     folder: TempDir,
     inputs: Value,
     environment: Vec<(&'static str, OsString)>,
+    /// More arguments of `ship` and of `exec`.
+    ship_arguments: Vec<OsString>,
+    exec_arguments: Vec<OsString>,
     ship: Option<Child>,
 }
 
@@ -77,6 +81,8 @@ impl Pod {
             folder,
             inputs,
             environment: Vec::new(),
+            ship_arguments: Vec::new(),
+            exec_arguments: Vec::new(),
             ship: None,
         };
         for name in ["herd", "spool", "work"] {
@@ -105,6 +111,35 @@ impl Pod {
         self
     }
 
+    /// With a `ship` that is yet to be started, and brings the output to this store.
+    pub fn shipping_to(store: &Store) -> Pod {
+        Pod::without_ship().ship_argument_list(store.arguments())
+    }
+
+    fn ship_argument_list(mut self, arguments: Vec<OsString>) -> Pod {
+        self.ship_arguments.extend(arguments);
+        self
+    }
+
+    /// Starts `ship` as well.
+    pub fn started(mut self) -> Pod {
+        self.start_ship();
+        self
+    }
+
+    /// One more argument of `exec`, with its value.
+    pub fn exec_argument(mut self, name: &str, value: impl Into<OsString>) -> Pod {
+        self.exec_arguments.extend([name.into(), value.into()]);
+        self
+    }
+
+    /// Kills `ship` as the kernel does for memory.
+    pub fn kill_ship(&mut self) {
+        let mut ship = self.ship.take().unwrap();
+        ship.kill().unwrap();
+        ship.wait().unwrap();
+    }
+
     /// Gives the agent an environment variable.
     #[cfg(feature = "e2e")]
     pub fn env(mut self, name: &'static str, value: impl Into<OsString>) -> Pod {
@@ -130,6 +165,7 @@ impl Pod {
         command
             .arg("--spool")
             .arg(self.path("spool"))
+            .args(&self.ship_arguments)
             .stderr(Stdio::piped());
         command
     }
@@ -228,7 +264,8 @@ impl Pod {
             .arg("--workspace")
             .arg(self.path("work"))
             .arg("--program")
-            .arg(program);
+            .arg(program)
+            .args(&self.exec_arguments);
         command.env("POD", self.folder.path());
         command.envs(self.environment.iter().map(|(name, value)| (name, value)));
         command
@@ -252,7 +289,19 @@ impl Pod {
             .iter()
             .rposition(|byte| *byte == b'\n')
             .map_or(0, |end| end + 1);
-        let lines = spool[..whole]
+        // What the store has is taken out of the file and reads as zeros.
+        let begin = spool.iter().position(|byte| *byte != 0).unwrap_or(0);
+        let begin = match begin {
+            0 => 0,
+            taken => {
+                taken
+                    + spool[taken..]
+                        .iter()
+                        .position(|byte| *byte == b'\n')
+                        .unwrap_or(0)
+            }
+        };
+        let lines = spool[begin..whole]
             .split(|byte| *byte == b'\n')
             .filter(|line| !line.is_empty());
         lines

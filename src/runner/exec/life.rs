@@ -5,6 +5,7 @@
 
 use std::time::Duration;
 
+use super::fill::Fill;
 use crate::api::verdict::{ProcessExit, StoppedBy};
 
 /// How long the agent's processes may take to die of SIGKILL. A process that is stuck in the kernel
@@ -13,6 +14,9 @@ pub const CLEARING: Duration = Duration::from_secs(2);
 
 /// Pause between two looks at whether everybody is dead.
 const LOOK_AGAIN: Duration = Duration::from_millis(5);
+
+/// The same while a full spool is paused for: nobody tells us when `ship` has made room.
+const LOOK_FOR_ROOM: Duration = Duration::from_millis(100);
 
 /// What a run may take.
 #[derive(Clone, Copy, Debug)]
@@ -29,6 +33,11 @@ pub struct Limits {
 pub enum State {
     Running {
         last_line: Duration,
+    },
+    /// The agent stands still until the store has more of its output.
+    Paused {
+        /// How long no line had come, which is what counts when it goes on.
+        silent: Duration,
     },
     /// TERM was sent.
     Terminating {
@@ -66,6 +75,10 @@ pub enum Event {
     Exited(ProcessExit),
     /// Somebody outside wants the run to end.
     StopAsked,
+    /// The store says that this attempt is over.
+    Fenced,
+    /// How full the spool is.
+    Spool(Fill),
     SpoolFailed,
     /// No process but us is left.
     Alone,
@@ -79,6 +92,10 @@ pub enum Action {
     Nothing,
     /// TERM to the CLI's process group.
     Terminate(StoppedBy),
+    /// STOP to every process of the agent's.
+    Pause,
+    /// CONT to every process of the agent's.
+    Resume,
     /// KILL to every process of the agent's.
     KillAll,
 }
@@ -104,6 +121,7 @@ impl State {
         }
         match self {
             State::Running { last_line } => running(last_line, event, now, tools, limits),
+            State::Paused { silent } => paused(silent, event, now, limits),
             State::Terminating { by, kill_at } => terminating(by, kill_at, event, now),
             State::Clearing {
                 by,
@@ -121,6 +139,7 @@ impl State {
                 Some(stall_at) => stall_at.min(limits.timeout),
                 None => limits.timeout,
             },
+            State::Paused { .. } => limits.timeout.min(now + LOOK_FOR_ROOM),
             State::Terminating { kill_at, .. } => kill_at,
             State::Clearing { give_up_at, .. } => give_up_at.min(now + LOOK_AGAIN),
             State::Over(_) => now,
@@ -129,7 +148,7 @@ impl State {
 
     fn fail(self, now: Duration) -> (State, Action) {
         match self {
-            State::Running { .. } | State::Terminating { .. } => {
+            State::Running { .. } | State::Paused { .. } | State::Terminating { .. } => {
                 clear(StoppedBy::SpoolFailure, None, now)
             }
             State::Clearing {
@@ -157,32 +176,63 @@ fn running(
     tools: usize,
     limits: &Limits,
 ) -> (State, Action) {
-    let terminate = |by| {
-        let kill_at = now + limits.grace;
-        (State::Terminating { by, kill_at }, Action::Terminate(by))
-    };
+    let silent = now.saturating_sub(last_line);
     match event {
         Event::Line => (State::Running { last_line: now }, Action::Nothing),
         Event::Exited(exit) => clear(StoppedBy::Nobody, Some(exit), now),
-        Event::StopAsked => terminate(StoppedBy::Signal),
-        Event::Tick if now >= limits.timeout => terminate(StoppedBy::Timeout),
+        Event::StopAsked => terminate(StoppedBy::Signal, now, limits),
+        Event::Fenced => terminate(StoppedBy::Fence, now, limits),
+        Event::Spool(Fill::High | Fill::Brim) => (State::Paused { silent }, Action::Pause),
+        Event::Tick if now >= limits.timeout => terminate(StoppedBy::Timeout, now, limits),
         Event::Tick if stall_at(last_line, tools, limits).is_some_and(|at| now >= at) => {
-            terminate(StoppedBy::Stall)
+            terminate(StoppedBy::Stall, now, limits)
         }
-        Event::Tick | Event::Alone | Event::SpoolFailed => {
+        Event::Spool(_) | Event::Tick | Event::Alone | Event::SpoolFailed => {
             (State::Running { last_line }, Action::Nothing)
         }
     }
+}
+
+/// The timeout goes on, and the stall clock stands: it is not the agent that is silent.
+fn paused(silent: Duration, event: Event, now: Duration, limits: &Limits) -> (State, Action) {
+    match event {
+        Event::Line => {
+            let silent = Duration::ZERO;
+            (State::Paused { silent }, Action::Nothing)
+        }
+        Event::Exited(exit) => clear(StoppedBy::Nobody, Some(exit), now),
+        Event::StopAsked => terminate(StoppedBy::Signal, now, limits),
+        Event::Fenced => terminate(StoppedBy::Fence, now, limits),
+        Event::Spool(Fill::Low) => {
+            let last_line = now.saturating_sub(silent);
+            (State::Running { last_line }, Action::Resume)
+        }
+        Event::Tick if now >= limits.timeout => terminate(StoppedBy::Timeout, now, limits),
+        Event::Spool(_) | Event::Tick | Event::Alone | Event::SpoolFailed => {
+            (State::Paused { silent }, Action::Nothing)
+        }
+    }
+}
+
+fn terminate(by: StoppedBy, now: Duration, limits: &Limits) -> (State, Action) {
+    let kill_at = now + limits.grace;
+    (State::Terminating { by, kill_at }, Action::Terminate(by))
 }
 
 fn terminating(by: StoppedBy, kill_at: Duration, event: Event, now: Duration) -> (State, Action) {
     match event {
         Event::Exited(exit) => clear(by, Some(exit), now),
         Event::Tick if now >= kill_at => clear(by, None, now),
+        // Who is to end can't be paused, and must not run the spool over.
+        Event::Spool(Fill::Brim) => clear(by, None, now),
         // The first cause is kept, and the grace is not begun anew.
-        Event::StopAsked | Event::Line | Event::Tick | Event::Alone | Event::SpoolFailed => {
-            (State::Terminating { by, kill_at }, Action::Nothing)
-        }
+        Event::StopAsked
+        | Event::Fenced
+        | Event::Line
+        | Event::Spool(_)
+        | Event::Tick
+        | Event::Alone
+        | Event::SpoolFailed => (State::Terminating { by, kill_at }, Action::Nothing),
     }
 }
 
@@ -221,7 +271,7 @@ fn clearing(
             },
             Action::KillAll,
         ),
-        Event::StopAsked | Event::Line | Event::SpoolFailed => (
+        Event::StopAsked | Event::Fenced | Event::Line | Event::Spool(_) | Event::SpoolFailed => (
             State::Clearing {
                 by,
                 exit,

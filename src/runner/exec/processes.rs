@@ -42,13 +42,13 @@ impl Reach {
         Ok(Reach::Descendants)
     }
 
-    /// Sends KILL to everybody within reach, once.
-    pub fn kill_all(self) {
+    /// Sends a signal to everybody within reach, once.
+    pub fn signal_all(self, signal: Signal) {
         // Whoever can't be killed is seen by `is_empty` or is still a child.
         match self {
             Reach::Namespace => {
                 // For kill(2) this is -1: every process that we may signal, but ourselves.
-                let _ = kill_process_group(Pid::INIT, Signal::KILL);
+                let _ = kill_process_group(Pid::INIT, signal);
             }
             Reach::Descendants => {
                 let processes = processes().unwrap_or_default();
@@ -56,7 +56,7 @@ impl Reach {
                     .iter()
                     .filter(|process| process.parent == Some(getpid()))
                 {
-                    let _ = kill_process(child.pid, Signal::KILL);
+                    let _ = kill_process(child.pid, signal);
                 }
             }
         }

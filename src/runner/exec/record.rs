@@ -3,13 +3,17 @@
 
 use std::fs::File;
 use std::io::{self, Stdout, Write};
-use std::os::fd::BorrowedFd;
+use std::os::fd::{AsFd, BorrowedFd};
+use std::os::unix::net::UnixStream;
+use std::rc::Rc;
 
 use chrono::Utc;
 use serde_json::Value;
 
 use super::echo::Echo;
+use super::fill::{Fill, Gauge};
 use crate::api::verdict::Verdict;
+use crate::runner::handover::{Heard, hear, tell_written};
 use crate::runner::translate::{Ended, RunIdentity, Translator};
 
 /// A buffer that one huge event made larger than this is given back.
@@ -20,14 +24,45 @@ const KEEP: usize = 256 * 1024;
 #[derive(Debug)]
 pub struct Record {
     translator: Translator,
-    spool: File,
+    spool: Spool,
     echo: Echo<Stdout>,
     events: Vec<u8>,
 }
 
+/// The spool as it was handed over.
+#[derive(Debug)]
+pub struct Spool {
+    file: File,
+    length: u64,
+    gauge: Gauge,
+    /// To `ship`, while it is there. A `ship` that comes after it hears of us from the file.
+    ship: Option<Rc<UnixStream>>,
+}
+
+impl Spool {
+    /// `limit` is what it may hold of what the store doesn't have, in bytes.
+    pub fn new(file: File, ship: Rc<UnixStream>, limit: u64) -> Spool {
+        Spool {
+            file,
+            length: 0,
+            gauge: Gauge::new(limit),
+            ship: Some(ship),
+        }
+    }
+
+    fn write(&mut self, events: &[u8]) -> io::Result<()> {
+        self.file.write_all(events)?;
+        self.length += events.len() as u64;
+        if let Some(ship) = &self.ship {
+            tell_written(ship);
+        }
+        Ok(())
+    }
+}
+
 impl Record {
     /// Begins the record with its `start` event.
-    pub fn begin(identity: RunIdentity, spool: File) -> io::Result<Record> {
+    pub fn begin(identity: RunIdentity, spool: Spool) -> io::Result<Record> {
         let translator = Translator::new(identity);
         let echo = Echo::new(io::stdout());
         let mut record = Record {
@@ -71,6 +106,31 @@ impl Record {
         Ok(verdict)
     }
 
+    /// How full the spool is, with the bytes that wait in it.
+    pub fn fill(&mut self) -> (Fill, u64) {
+        let spool = &mut self.spool;
+        let waiting = spool.gauge.waiting(&spool.file, spool.length);
+        (spool.gauge.fill(waiting), waiting)
+    }
+
+    /// Where to wait for a word from `ship`; none when it is gone.
+    pub fn ship(&self) -> Option<BorrowedFd<'_>> {
+        self.spool.ship.as_ref().map(|ship| ship.as_fd())
+    }
+
+    /// True when `ship` says that this attempt is over. Its absence says nothing.
+    pub fn is_fenced(&mut self) -> bool {
+        let Heard { fenced, ended, .. } = self
+            .spool
+            .ship
+            .as_ref()
+            .map_or_else(Heard::default, |ship| hear(ship));
+        if ended {
+            self.spool.ship = None;
+        }
+        fenced
+    }
+
     /// Where to wait until more readable text can be written; none when none waits.
     pub fn wants_room(&self) -> Option<BorrowedFd<'_>> {
         self.echo.wants_room()
@@ -84,7 +144,7 @@ impl Record {
     /// There is no fsync: the file outlives us and our container in the page cache, and a node that
     /// dies takes the volume with it anyway.
     fn write(&mut self) -> io::Result<()> {
-        self.spool.write_all(&self.events)?;
+        self.spool.write(&self.events)?;
         self.events.clear();
         self.events.shrink_to(KEEP);
         self.echo.push(&self.translator.take_readable());

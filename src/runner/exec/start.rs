@@ -42,6 +42,11 @@ pub enum Refusal {
     )]
     HandedOverBefore,
     #[error(
+        "the output store says that this attempt is over: another one has begun, or the Job has \
+         ended; nothing was started"
+    )]
+    Fenced,
+    #[error(
         "no output spool after {seconds} s: {source}; see the log of the container `ship`",
         seconds = PATIENCE.as_secs()
     )]
@@ -58,6 +63,7 @@ impl Refusal {
         match self {
             Refusal::NoInputs { .. } | Refusal::BadInputs { .. } => RunnerExit::InputsUnreadable,
             Refusal::HandedOverBefore
+            | Refusal::Fenced
             | Refusal::NoSpool { .. }
             | Refusal::Stopped(_)
             | Refusal::Setup(_) => RunnerExit::StartRefused,
@@ -91,6 +97,7 @@ pub fn take_spool(socket: &Path, signals: &Signals) -> Result<(File, UnixStream)
                 return Ok((File::from(spool), connection));
             }
             Ok((Answer::Refused, _)) => return Err(Refusal::HandedOverBefore),
+            Ok((Answer::Fenced, _)) => return Err(Refusal::Fenced),
             Ok((Answer::Nothing, _)) => io::ErrorKind::UnexpectedEof.into(),
             Err(source) => source,
         };

@@ -112,10 +112,14 @@ impl<'a> Watch<'a> {
             }
             self.wait();
             self.hear_signals();
+            if self.record.is_fenced() {
+                self.on(Event::Fenced);
+            }
             self.read_streams();
             self.child.prompt.feed();
             self.record.echo();
             self.reap();
+            self.look_at_spool();
             self.on(Event::Tick);
         }
     }
@@ -152,6 +156,11 @@ impl<'a> Watch<'a> {
                     .map(|fd| PollFd::from_borrowed_fd(fd, PollFlags::IN)),
             );
         }
+        fds.extend(
+            self.record
+                .ship()
+                .map(|fd| PollFd::from_borrowed_fd(fd, PollFlags::IN)),
+        );
         for writing in [self.child.prompt.pipe(), self.record.wants_room()] {
             fds.extend(writing.map(|fd| PollFd::from_borrowed_fd(fd, PollFlags::OUT)));
         }
@@ -173,11 +182,32 @@ impl<'a> Watch<'a> {
             Action::Terminate(by) => {
                 self.child.signal_group(Signal::TERM);
                 // Whoever is stopped hears nothing, not even that it is to end.
-                self.child.signal_group(Signal::CONT);
+                self.signal_everybody(Signal::CONT);
                 self.record(|record| record.note("stop", json!({ "by": by })));
             }
-            Action::KillAll => self.reach.kill_all(),
+            Action::Pause => {
+                self.signal_everybody(Signal::STOP);
+                let waiting = self.record.fill().1;
+                self.record(|record| record.note("pause", json!({ "waitingBytes": waiting })));
+            }
+            Action::Resume => {
+                self.signal_everybody(Signal::CONT);
+                let waiting = self.record.fill().1;
+                self.record(|record| record.note("resume", json!({ "waitingBytes": waiting })));
+            }
+            Action::KillAll => self.reach.signal_all(Signal::KILL),
         }
+    }
+
+    /// Where we are not PID 1, the CLI's group may hold more than our children.
+    fn signal_everybody(&self, signal: Signal) {
+        self.reach.signal_all(signal);
+        self.child.signal_group(signal);
+    }
+
+    fn look_at_spool(&mut self) {
+        let (fill, _) = self.record.fill();
+        self.on(Event::Spool(fill));
     }
 
     /// Writes into the record, unless that failed before.

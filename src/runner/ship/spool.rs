@@ -1,9 +1,9 @@
 //! The spool on disk: one file, whose existence says that it was handed over, and whose lock says that
 //! the process it was handed to still lives.
 
-use std::fs::{File, OpenOptions, TryLockError};
-use std::io::{self, Read, Seek, SeekFrom};
-use std::os::unix::fs::OpenOptionsExt;
+use std::fs::{File, OpenOptions};
+use std::io;
+use std::os::unix::fs::{FileExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 
 use serde_json::Value;
@@ -18,10 +18,10 @@ const MODE: u32 = 0o600;
 
 /// The end of the file that holds its last line, if that is a verdict: the verdict and what an event
 /// puts around it.
-const TAIL_BYTES: u64 = 2 * verdict::MAX_BYTES as u64;
+pub const TAIL_BYTES: u64 = 2 * verdict::MAX_BYTES as u64;
 
 /// The pod's spool.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct Spool {
     folder: PathBuf,
     file: PathBuf,
@@ -55,18 +55,25 @@ impl Spool {
         Ok(spool)
     }
 
-    /// True while somebody holds the descriptor that was handed over.
-    pub fn is_held(&self) -> bool {
-        match File::open(&self.file).map(|file| file.try_lock()) {
-            Ok(Ok(())) => false,
-            // An error that is none of the lock's says nothing about its holder.
-            Ok(Err(TryLockError::WouldBlock | TryLockError::Error(_))) | Err(_) => true,
-        }
+    /// Returns when nobody holds the descriptor any more that was handed over. An error is none of the
+    /// lock's and says nothing about its holder.
+    pub fn wait_until_free(&self) -> io::Result<()> {
+        File::open(&self.file)?.lock_shared()
+    }
+
+    /// Where the file is.
+    pub fn path(&self) -> &Path {
+        &self.file
+    }
+
+    /// The file, for reading and for taking away what is no longer needed.
+    pub fn open(&self) -> io::Result<File> {
+        OpenOptions::new().read(true).write(true).open(&self.file)
     }
 
     /// How the record ends, as part of a sentence.
     pub fn ending(&self) -> String {
-        match self.last_verdict() {
+        match File::open(&self.file).and_then(|file| last_verdict(&file)) {
             Ok(Some(verdict)) => {
                 let word = |field: &str| verdict[field].as_str().unwrap_or("?").to_owned();
                 format!("with a verdict: {} ({})", word("phase"), word("reason"))
@@ -75,29 +82,30 @@ impl Spool {
             Err(error) => format!("and its spool can't be read: {error}"),
         }
     }
+}
 
-    /// The verdict, if the last whole line is one.
-    fn last_verdict(&self) -> io::Result<Option<Value>> {
-        let mut file = File::open(&self.file)?;
-        let length = file.metadata()?.len();
-        file.seek(SeekFrom::Start(length.saturating_sub(TAIL_BYTES)))?;
-        let mut tail = Vec::new();
-        file.take(TAIL_BYTES).read_to_end(&mut tail)?;
-        Ok(verdict_of(&tail))
-    }
+/// The verdict, if the last whole line is one.
+pub fn last_verdict(spool: &File) -> io::Result<Option<Value>> {
+    let length = spool.metadata()?.len();
+    let mut tail = [0; TAIL_BYTES as usize];
+    let tail = &mut tail[..length.min(TAIL_BYTES) as usize];
+    spool.read_exact_at(tail, length - tail.len() as u64)?;
+    Ok(verdict_of(tail))
 }
 
 fn verdict_of(tail: &[u8]) -> Option<Value> {
     let lines = tail.strip_suffix(b"\n")?;
     let last = lines.rsplit(|byte| *byte == b'\n').next()?;
     let mut event: Value = serde_json::from_slice(last).ok()?;
-    let is_verdict = event["type"] == "system" && event["subtype"] == "verdict";
+    let is_verdict =
+        event["type"] == "system" && event["subtype"] == "verdict" && event["line"].is_null();
     is_verdict.then(|| event["data"].take())
 }
 
 #[cfg(test)]
 mod tests {
-    use std::fs;
+    use std::fs::{self, TryLockError};
+    use std::thread;
 
     use super::*;
 
@@ -125,9 +133,15 @@ mod tests {
     fn it_is_held_until_its_descriptor_is_closed() {
         let (_folder, spool) = spool();
         let descriptor = spool.create().unwrap();
-        assert!(spool.is_held());
+        let waiter = {
+            let spool = spool.clone();
+            thread::spawn(move || spool.wait_until_free())
+        };
+        let held = File::open(spool.path()).unwrap().try_lock_shared();
+        assert!(matches!(held, Err(TryLockError::WouldBlock)), "{held:?}");
+        assert!(!waiter.is_finished());
         drop(descriptor);
-        assert!(!spool.is_held());
+        waiter.join().unwrap().unwrap();
     }
 
     #[test]

@@ -222,3 +222,70 @@ fn the_loop_sleeps_until_the_next_deadline_and_no_longer() {
     };
     assert_eq!(next(clearing, 0), Duration::from_secs(30) + LOOK_AGAIN);
 }
+
+#[test]
+fn a_fence_ends_a_run_like_a_stop() {
+    Play::new()
+        .at(1, Event::Fenced)
+        .at(2, Event::Exited(TERMINATED))
+        .at(2, Event::Alone)
+        .ends(
+            StoppedBy::Fence,
+            Some(TERMINATED),
+            &[Action::Terminate(StoppedBy::Fence), Action::KillAll],
+        );
+}
+
+#[test]
+fn a_full_spool_pauses_the_agent_until_there_is_room() {
+    let play = Play::new()
+        .at(1, Event::Spool(Fill::Middle))
+        .at(2, Event::Spool(Fill::High))
+        .at(3, Event::Spool(Fill::Brim))
+        .at(4, Event::Spool(Fill::Middle))
+        .at(5, Event::Spool(Fill::Low))
+        .at(6, Event::Spool(Fill::Middle));
+    assert_eq!(play.actions, [Action::Pause, Action::Resume]);
+}
+
+#[test]
+fn the_stall_clock_stands_during_a_pause() {
+    let play = Play::new()
+        .at(10, Event::Line)
+        .at(25, Event::Spool(Fill::High))
+        .at(60, Event::Tick)
+        .at(61, Event::Spool(Fill::Low))
+        .at(65, Event::Tick);
+    assert_eq!(play.actions, [Action::Pause, Action::Resume]);
+    let stalled = play.at(66, Event::Tick);
+    assert_eq!(
+        stalled.actions.last(),
+        Some(&Action::Terminate(StoppedBy::Stall))
+    );
+}
+
+#[test]
+fn the_timeout_goes_on_during_a_pause() {
+    let play = Play::new()
+        .at(99, Event::Spool(Fill::High))
+        .at(100, Event::Tick);
+    assert_eq!(
+        play.actions,
+        [Action::Pause, Action::Terminate(StoppedBy::Timeout)]
+    );
+}
+
+#[test]
+fn who_is_to_end_gets_no_grace_beyond_the_spools_limit() {
+    Play::new()
+        .at(1, Event::StopAsked)
+        .at(2, Event::Spool(Fill::High))
+        .at(2, Event::Spool(Fill::Brim))
+        .at(2, Event::Exited(KILLED))
+        .at(2, Event::Alone)
+        .ends(
+            StoppedBy::Signal,
+            Some(KILLED),
+            &[Action::Terminate(StoppedBy::Signal), Action::KillAll],
+        );
+}
