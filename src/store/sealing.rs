@@ -1,6 +1,8 @@
 //! What the closing lines of a record say: the Job's final status, or as much as is known of a Job that is
 //! gone.
 
+use chrono::SubsecRound;
+
 use super::news::{Closing, Sealed};
 use crate::{
     api::{
@@ -70,7 +72,7 @@ pub fn output(sealed: &Sealed) -> Output {
         lines: sealed.lines,
         missing: Some(sealed.missing),
         sha256: Some(sealed.sha256.clone()),
-        sealed: Some(sealed.at),
+        sealed: Some(sealed.at.trunc_subsecs(3)),
     }
 }
 

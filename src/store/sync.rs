@@ -156,11 +156,12 @@ impl Keeper {
             // Whoever asked may have gone: he asks again.
             let _ = reply.send(answer);
         }
-        for key in std::mem::take(&mut round.touched) {
-            self.tell_growth(&key);
-        }
+        // First what weighs more: a verdict behind its own growth would wait for that one's patch.
         for news in round.news.drain(..) {
             self.outbox.tell(news);
+        }
+        for key in std::mem::take(&mut round.touched) {
+            self.tell_growth(&key);
         }
         self.close(std::mem::take(&mut round.seals))
     }

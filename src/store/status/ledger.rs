@@ -59,6 +59,7 @@ pub struct Entry {
     /// Failures in a row.
     failures: u32,
     not_before: Option<Instant>,
+    /// When it went out, or there was some for the first time.
     growth_at: Option<Instant>,
     /// When the Job stands in the calendar.
     pub wake: Option<Instant>,
@@ -318,8 +319,9 @@ impl Entry {
         let Some(write) = next_write(job, &self.known, time.trunc_subsecs(3)) else {
             return (None, None);
         };
-        let due = self.growth_at.map(|at| at + GROWTH_EVERY);
-        if let Some(due) = due.filter(|due| !write.urgent && *due > now) {
+        // Also the first time: a short run then costs no patch but those that matter.
+        let due = *self.growth_at.get_or_insert(now) + GROWTH_EVERY;
+        if !write.urgent && due > now {
             return (None, Some(due));
         }
         self.tried = job.resource_version();

@@ -140,12 +140,12 @@ fn a_verdict_goes_out_at_once_also_right_after_progress() {
     let clock = clock();
     let mut entry = Entry::of(job(1).into());
     hear(&mut entry, grown(100));
-    let first = clock.next(&mut entry).patch.unwrap();
-    entry.patched(answered(&first, 2), clock.0);
+    assert!(clock.next(&mut entry).patch.is_none());
     hear(&mut entry, verdict());
-    let second = clock.next(&mut entry).patch.unwrap();
-    assert!(second.urgent);
-    let status = answered(&second, 3).status.clone().unwrap();
+    let patch = clock.next(&mut entry).patch.unwrap();
+    assert!(patch.urgent);
+    let status = answered(&patch, 2).status.clone().unwrap();
+    assert_eq!(status.output.unwrap().bytes, 100);
     let report = status.report.unwrap();
     assert_eq!((report.attempt, report.uid.as_str()), (1, "pod-uid"));
     assert!(serde_json::from_str::<Verdict>(&report.verdict).is_ok());
@@ -156,6 +156,8 @@ fn progress_goes_out_at_most_every_five_seconds_and_the_newest_wins() {
     let mut clock = clock();
     let mut entry = Entry::of(job(1).into());
     hear(&mut entry, grown(100));
+    assert!(clock.next(&mut entry).patch.is_none());
+    clock.after(5);
     let first = clock.next(&mut entry).patch.unwrap();
     entry.patched(answered(&first, 2), clock.0);
     for bytes in [200, 300] {
