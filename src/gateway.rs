@@ -26,7 +26,7 @@ use std::{io, net::SocketAddr, path::PathBuf, sync::Arc, time::Duration};
 
 use chrono::Utc;
 use rustls::ServerConfig;
-use tokio::{net::TcpListener, sync::watch};
+use tokio::{net::TcpListener, sync::watch, time::sleep};
 use tracing::{error, info, warn};
 
 use self::{
@@ -52,6 +52,9 @@ const LIMITS: Limits = Limits {
     header_timeout: Duration::from_secs(10),
     idle_timeout: Duration::from_secs(120),
 };
+
+/// The cluster goes on sending requests here for a moment after it has asked this replica to end.
+const LINGER: Duration = Duration::from_secs(3);
 
 /// How the gateway was started.
 #[derive(Clone, Debug)]
@@ -152,6 +155,7 @@ pub async fn run(options: Options) -> Result<(), GatewayError> {
         }
     }
     info!("stopping: readers are broken off and come back by another replica");
+    sleep(LINGER).await;
     stop_sender.send_replace(true);
     if let (Err(error), _) | (_, Err(error)) = tokio::join!(serve, kept) {
         warn!(%error, "a part of the gateway did not end well");

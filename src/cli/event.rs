@@ -58,10 +58,9 @@ impl<'a> Head<'a> {
 }
 
 /// System events that a person should not miss.
-const WARNINGS: [&str; 6] = [
+const WARNINGS: [&str; 5] = [
     "api_retry",
     "model_fallback",
-    "permission_denied",
     "rate_limit_event",
     "signal",
     "stop",
@@ -73,7 +72,7 @@ pub enum Level {
     /// All lines
     #[default]
     Info,
-    /// Errors, retries, denials and stops
+    /// Errors, retries and stops
     Warning,
     /// Errors and tool calls that failed
     Error,
@@ -111,6 +110,19 @@ impl Event {
             Some(Value::Null) | None => String::new(),
             Some(other) => other.to_string(),
         }
+    }
+
+    /// What the model thought, of a thinking line.
+    pub fn thinking(&self) -> String {
+        let blocks = self
+            .0
+            .pointer("/data/message/content")
+            .and_then(Value::as_array);
+        let thoughts = blocks
+            .into_iter()
+            .flatten()
+            .filter_map(|block| block.get("thinking")?.as_str());
+        thoughts.collect::<Vec<_>>().join("\n")
     }
 
     /// How the Job ended, of a complete line.

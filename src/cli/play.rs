@@ -1,6 +1,7 @@
 //! Plays a record to the person: as text or line by line as it is, to its end or as long as he stays.
 
 use futures::{Stream, StreamExt};
+use tokio::signal::unix::{SignalKind, signal};
 
 use super::{
     error::CliError,
@@ -67,6 +68,8 @@ impl Player {
         out: &mut Out,
     ) -> Result<Stop, CliError> {
         let mut stages = std::pin::pin!(stages.fuse());
+        // Made once: what comes between two waits must not be lost.
+        let mut left = signal(SignalKind::interrupt()).map_err(CliError::output)?;
         loop {
             let news = tokio::select! {
                 news = reader.next() => news?,
@@ -74,7 +77,7 @@ impl Player {
                     stage.tell(out);
                     continue;
                 }
-                Ok(()) = tokio::signal::ctrl_c() => return Ok(Stop::Left),
+                Some(()) = left.recv() => return Ok(Stop::Left),
             };
             match news {
                 News::Bytes(bytes) => {

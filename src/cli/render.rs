@@ -124,44 +124,35 @@ impl Renderer {
         Ok(true)
     }
 
+    /// What became of a call: behind the call, where that is still the last line, else with its name.
     fn tool_result(&mut self, head: &Head, event: &Event, out: &mut Out) -> Result<bool, CliError> {
         let call = self.calls.close(event);
         let content = event.content();
+        let style = out.style;
+        let (mark, size) = if head.is_error {
+            let words = style.fit(&content, Some(MAX_GIST));
+            let mark = style.paint(Colour::Red, style.sign(Sign::Failed));
+            (mark, style.paint(Colour::Red, &words))
+        } else {
+            let mark = style.paint(Colour::Green, style.sign(Sign::Done));
+            (mark, count_lines(&content))
+        };
         let took = call
             .as_ref()
             .map(|call| time::span(head.timestamp - call.at));
-        let (sign, colour) = match head.is_error {
-            true => (Sign::Failed, Colour::Red),
-            false => (Sign::Done, Colour::Green),
-        };
-        let size = match (head.is_error, content.lines().count()) {
-            (true, _) => out.style.fit(&content, Some(MAX_GIST)),
-            (false, 0) => String::new(),
-            (false, 1) => "1 line".into(),
-            (false, lines) => format!("{lines} lines"),
-        };
-        let mark = out.style.paint(colour, out.style.sign(sign));
-        let size = if head.is_error {
-            out.style.paint(Colour::Red, &size)
-        } else {
-            size
-        };
-        let told = format!("{mark} {}  {size}", took.unwrap_or_default());
-        let told = told.trim_end();
+        let told = format!("{}  {size}", took.unwrap_or_default());
         let goes_on = match &call {
-            Some(call) => out.go_on(&format!("  {told}"), call.id)?,
+            Some(call) => out.go_on(format!("  {mark} {told}").trim_end(), call.id)?,
             None => false,
         };
         if !goes_on {
-            let (tool, gist) = match &call {
-                Some(call) => (call.tool.as_str(), call.gist.as_str()),
-                None => (event.text("/tool"), ""),
+            let what = match &call {
+                Some(call) => format!("{}  {}", call.tool, call.gist),
+                None => one_line(event.text("/tool"), MAX_GIST),
             };
-            let what = format!("{}  {gist}", one_line(tool, MAX_GIST));
-            let what = out.style.fit(&what, Some(MAX_GIST / 2));
-            out.line(
-                format!("{} {}{told}  {what}", self.clock(head, out), indent(event)).trim_end(),
-            )?;
+            let what = style.fit(what.trim_end(), Some(MAX_GIST / 2));
+            let start = format!("{} {}{mark}", self.clock(head, out), indent(event));
+            out.line(format!("{start} {what}  {told}").trim_end())?;
         }
         if self.detail.full {
             self.unfold(&content, out)?;
@@ -192,6 +183,7 @@ impl Renderer {
         }
         let text = match subtype {
             "stderr" | "raw" => event.text("/data/text").to_owned(),
+            "thinking" => event.thinking(),
             _ => event
                 .0
                 .get("data")
@@ -285,6 +277,14 @@ impl Renderer {
     }
 }
 
+fn count_lines(text: &str) -> String {
+    match text.lines().count() {
+        0 => String::new(),
+        1 => "1 line".into(),
+        lines => format!("{lines} lines"),
+    }
+}
+
 /// What a subagent does stands a little to the right.
 fn indent(event: &Event) -> &'static str {
     if event.text("/parentToolUseId").is_empty() {
@@ -310,7 +310,6 @@ fn warning(subtype: &str, event: &Event) -> Option<String> {
                 event.count("/data/max_retries").unwrap_or_default(),
             )
         }
-        "permission_denied" => event.text("/data/message").to_owned(),
         "model_fallback" => event.text("/data/content").to_owned(),
         "rate_limit_event" => "the API's rate limit is near".to_owned(),
         "stop" => format!("stopped: {}", event.text("/data/by")),

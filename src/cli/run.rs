@@ -30,13 +30,15 @@ use crate::api::{
 
 /// Run an agent: make a Job, and tell its name
 #[derive(Debug, clap::Args)]
-#[command(after_help = "Examples:
+#[command(after_help = format!("Examples:
   herdctl run reviewer -p 'Review the last commit' -f
   git diff | herdctl run reviewer -p - -f
   herdctl run reviewer -p @task.md --timeout 30m
   herdctl run reviewer --dry-run=client -o yaml > job.yaml
 
-With --follow the exit code carries the Job's outcome. Ctrl-C leaves the Job running.")]
+With --follow the exit code carries the Job's outcome. Ctrl-C leaves the Job running.
+
+{}", Exit::help()))]
 pub struct Run {
     /// The Agent
     agent: Name,
@@ -151,7 +153,13 @@ impl Run {
 /// Plays the Job's output from its first line to its last, with what happens before on standard error.
 async fn follow(cluster: &Cluster, job: &JobView, out: &mut Out) -> Result<Exit, CliError> {
     let name = job.name();
-    out.say_more(name);
+    let (program, id) = (out.program, short(name));
+    let hints = [
+        name.to_owned(),
+        "Ctrl-C leaves it running".to_owned(),
+        format!("stop: {program} jobs cancel {id}"),
+    ];
+    out.say(&out.words.dotted(hints.iter().map(String::as_str)));
     let record = Record { cluster, job: name };
     let reader = record.read(Wanted {
         follow: true,
@@ -159,7 +167,6 @@ async fn follow(cluster: &Cluster, job: &JobView, out: &mut Out) -> Result<Exit,
     });
     let mut player = Player::new(name, Form::Text, Detail::default(), true);
     let stages = stages::stages(cluster, name);
-    let (program, id) = (out.program, short(name));
     match player.play(reader, stages, out).await? {
         Stop::Complete(phase, exit_reason) => {
             out.say(&format!("read again: {program} jobs logs {id}"));

@@ -78,16 +78,23 @@ pub fn date(time: DateTime<Utc>) -> String {
         .to_string()
 }
 
-/// How long something took, in two units: `0.4s`, `31s`, `2m04s`, `1h05m`, `3d04h`.
+/// How long something took, in at most two units: `0.4s`, `31s`, `2m04s`, `1h05m`, `3d`.
 pub fn span(took: TimeDelta) -> String {
     let milliseconds = took.num_milliseconds().max(0);
     let seconds = milliseconds / 1000;
     match seconds {
         0..10 => format!("{}.{}s", seconds, milliseconds % 1000 / 100),
         10..60 => format!("{seconds}s"),
-        60..3_600 => format!("{}m{:02}s", seconds / 60, seconds % 60),
-        3_600..86_400 => format!("{}h{:02}m", seconds / 3_600, seconds / 60 % 60),
-        _ => format!("{}d{:02}h", seconds / 86_400, seconds / 3_600 % 24),
+        60..3_600 => two_units(seconds, 60, 'm', 's'),
+        3_600..86_400 => two_units(seconds / 60, 60, 'h', 'm'),
+        _ => two_units(seconds / 3_600, 24, 'd', 'h'),
+    }
+}
+
+fn two_units(small: i64, in_large: i64, large: char, unit: char) -> String {
+    match (small / in_large, small % in_large) {
+        (whole, 0) => format!("{whole}{large}"),
+        (whole, rest) => format!("{whole}{large}{rest:02}{unit}"),
     }
 }
 
@@ -144,6 +151,10 @@ mod tests {
         assert_eq!(span(seconds(124)), "2m04s");
         assert_eq!(span(seconds(3_900)), "1h05m");
         assert_eq!(span(seconds(273_600)), "3d04h");
+        assert_eq!(
+            (span(seconds(600)), span(seconds(3_600))),
+            ("10m".into(), "1h".into())
+        );
         assert_eq!(span(seconds(-5)), "0.0s");
         assert_eq!(age(seconds(119)), "119s");
         assert_eq!(age(seconds(180_000)), "2d");

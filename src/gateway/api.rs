@@ -65,16 +65,17 @@ pub fn router(gateway: Gateway, readiness: Readiness) -> Router {
     health::routes(readiness).merge(identified)
 }
 
-async fn identify(
-    State(gateway): State<Gateway>,
-    mut request: Request,
-    next: Next,
-) -> Result<Response, Refused> {
+async fn identify(State(gateway): State<Gateway>, mut request: Request, next: Next) -> Response {
     let known = gateway.front_proxy.borrow().clone();
     let peer = request.extensions().get::<Peer>();
-    let user = identity::user(peer, request.headers(), &known)?;
-    request.extensions_mut().insert(user);
-    Ok(next.run(request).await)
+    match identity::user(peer, request.headers(), &known) {
+        Ok(user) => {
+            request.extensions_mut().insert(user);
+            next.run(request).await
+        }
+        // The next connection may show a better certificate, or be asked for one; this one never will.
+        Err(refused) => ([(header::CONNECTION, "close")], refused).into_response(),
+    }
 }
 
 async fn object(
@@ -128,7 +129,7 @@ async fn log(
 
 /// What the store's refusal means for whoever asked us.
 fn from_store(error: StoreError, target: &Target) -> Refused {
-    let again = "Job and pods are not concerned; try again, and see whether the store's pod runs";
+    let again = "Jobs run on without it; try again, and see whether the store's pod runs";
     let refused = match error {
         StoreError::Away(why) => {
             StatusReason::ServiceUnavailable.because(format!("{why}. {again}"))

@@ -3,16 +3,13 @@
 
 use axum::{
     Json,
-    http::{HeaderValue, StatusCode, header},
+    http::StatusCode,
     response::{IntoResponse, Response},
 };
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{Status, StatusDetails};
 
 use super::names::{PLURAL, Target};
 use crate::api::GROUP;
-
-/// When to ask again, for what passes by itself; in seconds.
-const RETRY_AFTER: u16 = 1;
 
 /// An answer that is not what was asked for. The message names what it is about and what to do.
 #[derive(Clone, Debug, PartialEq, thiserror::Error)]
@@ -84,7 +81,6 @@ impl Refused {
     }
 
     fn status(&self) -> Status {
-        let passes = self.reason == StatusReason::ServiceUnavailable;
         Status {
             status: Some("Failure".to_owned()),
             reason: Some(self.reason.word().to_owned()),
@@ -94,7 +90,6 @@ impl Refused {
                 name: self.about.clone(),
                 group: self.about.as_ref().map(|_| GROUP.to_owned()),
                 kind: self.about.as_ref().map(|_| PLURAL.to_owned()),
-                retry_after_seconds: passes.then_some(i32::from(RETRY_AFTER)),
                 ..StatusDetails::default()
             }),
             ..Status::default()
@@ -104,11 +99,6 @@ impl Refused {
 
 impl IntoResponse for Refused {
     fn into_response(self) -> Response {
-        let mut response = (self.reason.code(), Json(self.status())).into_response();
-        if self.reason == StatusReason::ServiceUnavailable {
-            let seconds = HeaderValue::from(RETRY_AFTER);
-            response.headers_mut().insert(header::RETRY_AFTER, seconds);
-        }
-        response
+        (self.reason.code(), Json(self.status())).into_response()
     }
 }

@@ -78,7 +78,10 @@ pub struct Signals {
 impl Signals {
     /// Blocks every signal; `first` says whether this process is PID 1.
     pub fn block(first: bool) -> io::Result<Signals> {
-        let all = SigSet::all();
+        let mut all = SigSet::all();
+        // Ignored since our start. Blocked it would be queued, and a log that nobody takes would have us
+        // hear of it, say so, and hear of that.
+        all.remove(Signal::SIGPIPE);
         all.thread_block()?;
         let queue = SignalFd::with_flags(&all, SfdFlags::SFD_NONBLOCK | SfdFlags::SFD_CLOEXEC)?;
         Ok(Signals { queue, first })

@@ -20,7 +20,7 @@ use tokio_rustls::{TlsConnector, client::TlsStream};
 use crate::certificates::Identity;
 
 /// Nothing here takes long; who waits so long waits in vain.
-pub const DEADLINE: Duration = Duration::from_secs(20);
+pub const DEADLINE: Duration = Duration::from_secs(60);
 
 /// The name that the API server asks for.
 pub const HOST: &str = "herd-gateway.herd.svc";

@@ -80,7 +80,7 @@ async fn a_follow_waits_for_a_store_that_is_away_when_it_begins_and_in_the_middl
         let (path, proxy) = (format!("{}?follow=true", log(JOB)), &ground.proxy);
         ground.send_as(Some(proxy), Ground::request(&path)).await
     };
-    let waited = tokio::time::timeout(IMPATIENCE.begin / 20, begun).await;
+    let waited = tokio::time::timeout(IMPATIENCE.begin / 60, begun).await;
     assert!(waited.is_err(), "{waited:?}");
 
     ground.store.start_again().await;

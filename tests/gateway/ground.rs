@@ -91,9 +91,9 @@ pub struct Ground {
 /// What a test does not want to wait for.
 pub const IMPATIENCE: Patience = Patience {
     recheck: Duration::from_millis(50),
-    unconfirmed: Duration::from_millis(500),
-    begin: Duration::from_secs(10),
-    resume: Duration::from_secs(10),
+    unconfirmed: Duration::from_secs(3),
+    begin: Duration::from_secs(30),
+    resume: Duration::from_secs(30),
 };
 
 /// So short that every question is asked.

@@ -73,6 +73,29 @@ async fn a_connection_older_than_the_present_ca_says_nothing_any_more() {
 }
 
 #[tokio::test]
+async fn a_connection_that_says_nothing_is_closed_so_that_the_api_server_makes_another() {
+    let ground = Ground::new().await;
+    let request = format!(
+        "GET {} HTTP/1.1\r\nHost: {HOST}\r\nX-Remote-User: dev\r\n\r\n",
+        object(JOB)
+    );
+    let mut stream = client::connect(ground.address, &ground.serving.der, Some(&ground.proxy))
+        .await
+        .unwrap();
+    ground.known.send_replace(Known::NotYet);
+    let mut answer = Vec::new();
+    stream.write_all(request.as_bytes()).await.unwrap();
+    soon("the close", stream.read_to_end(&mut answer))
+        .await
+        .unwrap();
+    assert!(
+        answer.starts_with(b"HTTP/1.1 503"),
+        "{}",
+        String::from_utf8_lossy(&answer)
+    );
+}
+
+#[tokio::test]
 async fn while_the_front_proxy_is_not_known_nobody_is_anybody() {
     let ground = Ground::new().await;
     let why = "ConfigMap kube-system/extension-apiserver-authentication can't be used".to_owned();

@@ -7,7 +7,7 @@ use crate::{
     plan::settings::Deadlines,
 };
 
-/// `timeout 1h00m (default)`, and so on.
+/// `timeout 1h (default)`, and so on.
 pub fn effective(job: &JobSpec, agent: &AgentSpec) -> Vec<String> {
     let mut told = Vec::new();
     if let Some(model) = job.model.as_ref().or(agent.model.as_ref()) {
@@ -70,7 +70,7 @@ mod tests {
         };
         let told = effective(&job, &agent).join(", ");
         assert!(
-            told.starts_with("model sonnet, timeout 1h30m, stallTimeout 10m00s (default)"),
+            told.starts_with("model sonnet, timeout 1h30m, stallTimeout 10m (default)"),
             "{told}"
         );
         assert!(

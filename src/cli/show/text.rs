@@ -148,7 +148,7 @@ impl Shown<'_> {
         if let (Some(spec), Some(agent)) = (self.job.spec(), self.agent) {
             let limits = limits::effective(&spec, agent);
             lines.push(fact(
-                "holds",
+                "limits",
                 style.dotted(limits.iter().map(String::as_str)),
             ));
         }

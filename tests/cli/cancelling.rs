@@ -1,0 +1,142 @@
+//! `jobs cancel`.
+
+use serde_json::{Value, json};
+
+use crate::cluster::Cluster;
+
+fn running(names: &[&str]) -> Cluster {
+    let cluster = Cluster::start();
+    for name in names {
+        cluster.job(name, 60, json!({"phase": "running"}));
+    }
+    cluster
+}
+
+fn asked(cluster: &Cluster, name: &str) -> bool {
+    cluster.look().jobs[name]["spec"]["cancel"] == json!(true)
+}
+
+fn end(cluster: &Cluster, name: &str, status: Value) {
+    cluster.change(|world| {
+        let mut job = world.jobs[name].clone();
+        job["status"] = status;
+        world.put(job);
+    });
+}
+
+#[tokio::test]
+async fn jobs_are_asked_to_stop() {
+    let cluster = running(&["a", "b", "c"]);
+    let ran = cluster
+        .program
+        .run(&["jobs", "cancel", "a", "b", "a"])
+        .await
+        .exits(0);
+    assert_eq!(ran.stdout, "→ a asked to stop\n→ b asked to stop\n");
+    assert!(asked(&cluster, "a") && asked(&cluster, "b") && !asked(&cluster, "c"));
+    assert_eq!(cluster.count("PATCH"), 2);
+}
+
+#[tokio::test]
+async fn one_that_has_ended_is_left_alone() {
+    let cluster = running(&[]);
+    cluster.job(
+        "a",
+        60,
+        json!({"phase": "completed", "exitReason": "success"}),
+    );
+    let ran = cluster
+        .program
+        .run(&["jobs", "cancel", "a", "--wait"])
+        .await
+        .exits(0);
+    assert_eq!(ran.stdout, "✔ a completed success\n");
+    assert_eq!(cluster.count("PATCH"), 0);
+}
+
+#[tokio::test]
+async fn waiting_ends_when_the_jobs_have() {
+    let cluster = running(&["a"]);
+    let cancel = cluster.program.start(&["jobs", "cancel", "a", "--wait"]);
+    cluster
+        .until("asked", |world| {
+            world.jobs["a"]["spec"]["cancel"] == json!(true)
+        })
+        .await;
+    let progress = json!({"turns": 6, "costUSD": 0.11, "inputTokens": 1, "outputTokens": 1});
+    end(
+        &cluster,
+        "a",
+        json!({"phase": "cancelled", "exitReason": "manual_cancel", "progress": progress}),
+    );
+    let ran = cancel.rest().await.exits(0);
+    ran.prints(&["⊘ a cancelled manual_cancel · 6 turns · $0.11"]);
+}
+
+#[tokio::test]
+async fn waiting_is_given_up_after_the_timeout() {
+    let cluster = running(&["a"]);
+    let ran = cluster
+        .program
+        .run(&["jobs", "cancel", "a", "--wait", "--timeout", "300ms"])
+        .await
+        .exits(124);
+    ran.says(&["a has not ended within 0.3s; it is still asked to"]);
+}
+
+#[tokio::test]
+async fn several_of_an_agent_want_a_yes() {
+    let cluster = running(&["a", "b"]);
+    let ran = cluster
+        .program
+        .run(&["jobs", "cancel", "--agent", "reviewer"])
+        .await
+        .exits(2);
+    ran.says(&[
+        "a  running",
+        "this would stop 2 Jobs of agent reviewer",
+        "add --yes",
+    ]);
+    assert_eq!(cluster.count("PATCH"), 0);
+    cluster
+        .program
+        .run(&["jobs", "cancel", "--agent", "reviewer", "--yes"])
+        .await
+        .exits(0);
+    assert!(asked(&cluster, "a") && asked(&cluster, "b"));
+}
+
+#[tokio::test]
+async fn one_of_an_agent_is_meant() {
+    let cluster = running(&["a"]);
+    cluster.job("old", 600, json!({"phase": "failed"}));
+    cluster
+        .program
+        .run(&["jobs", "cancel", "--agent", "reviewer"])
+        .await
+        .exits(0);
+    assert!(asked(&cluster, "a") && !asked(&cluster, "old"));
+    let ran = cluster
+        .program
+        .run(&["jobs", "cancel", "--agent", "nobody"])
+        .await
+        .exits(0);
+    ran.says(&["no Job of agent nobody is pending or running"]);
+}
+
+#[tokio::test]
+async fn all_are_tried_and_the_worst_counts() {
+    let cluster = running(&["a"]);
+    let ran = cluster
+        .program
+        .run(&["jobs", "cancel", "nowhere", "a"])
+        .await
+        .exits(1);
+    ran.says(&["error: no job nowhere"]);
+    assert!(asked(&cluster, "a"));
+}
+
+#[tokio::test]
+async fn nothing_named_is_a_usage_error() {
+    running(&[]).program.run(&["jobs", "cancel"]).await.exits(2);
+}

@@ -1,0 +1,236 @@
+//! A follow shows every line once, whatever restarts on the way, and ends with the last.
+
+use std::time::Duration;
+
+use serde_json::json;
+
+use crate::{
+    cluster::{Cluster, minted, status},
+    record::{close, segment, status_of},
+};
+
+const ARGUMENTS: [&str; 6] = ["jobs", "logs", "7f3c", "-f", "-o", "jsonl"];
+
+/// A pending Job, and the record that it will have.
+fn pending() -> (Cluster, String, Vec<u8>) {
+    let cluster = Cluster::start();
+    let name = minted("7f3c0a1b");
+    cluster.job(&name, 60, json!({"phase": "pending"}));
+    let (segment, verdict) = segment("subagent");
+    (cluster, name, close(segment, &verdict))
+}
+
+#[tokio::test]
+async fn it_begins_while_the_job_is_pending_and_ends_with_the_last_line() {
+    let (cluster, name, bytes) = pending();
+    let mut logs = cluster.program.start(&ARGUMENTS);
+    cluster
+        .until("asked although there is no record", |world| {
+            world
+                .requests
+                .iter()
+                .filter(|request| request.contains("/log"))
+                .count()
+                >= 2
+        })
+        .await;
+    let first = bytes.iter().position(|&byte| byte == b'\n').unwrap() + 1;
+    // The second line is torn when it comes.
+    cluster.record(&name, &bytes[..first + 5], false);
+    assert_eq!(logs.line().await.as_bytes(), &bytes[..first]);
+    cluster.append(&name, &bytes[first + 5..], false);
+    // Not sealed yet in the store's own words: the line itself is the end.
+    let ran = logs.rest().await.exits(0);
+    assert_eq!(ran.stdout.as_bytes(), &bytes[first..]);
+    assert_eq!(ran.stderr, "");
+}
+
+#[tokio::test]
+async fn answers_that_break_off_anywhere_lose_and_repeat_nothing() {
+    let (cluster, name, bytes) = pending();
+    cluster.record(&name, &bytes, true);
+    cluster.change(|world| {
+        let record = world.records.get_mut(&name).unwrap();
+        record.cuts = [1, 7, 0, 500, 0, 3, 2_000].into();
+    });
+    let ran = cluster.program.run(&ARGUMENTS).await.exits(0);
+    assert_eq!(ran.stdout.as_bytes(), bytes);
+    assert!(cluster.count("/log") >= 8);
+}
+
+#[tokio::test]
+async fn an_answer_that_breaks_off_is_gone_on_with_also_without_follow() {
+    let (cluster, name, bytes) = pending();
+    cluster.record(&name, &bytes, true);
+    cluster.change(|world| world.records.get_mut(&name).unwrap().cuts = [100].into());
+    let ran = cluster
+        .program
+        .run(&["jobs", "logs", "7f3c", "-o", "jsonl"])
+        .await
+        .exits(0);
+    assert_eq!(ran.stdout.as_bytes(), bytes);
+}
+
+#[tokio::test]
+async fn a_tail_goes_on_where_it_was() {
+    let (cluster, name, bytes) = pending();
+    let half = bytes[..bytes.len() / 2]
+        .iter()
+        .rposition(|&byte| byte == b'\n')
+        .unwrap()
+        + 1;
+    cluster.record(&name, &bytes[..half], false);
+    cluster.change(|world| world.records.get_mut(&name).unwrap().cuts = [40, 40].into());
+    let mut logs = cluster
+        .program
+        .start(&[&ARGUMENTS[..], &["--tail", "1"]].concat());
+    let last = bytes[..half - 1]
+        .iter()
+        .rposition(|&byte| byte == b'\n')
+        .unwrap()
+        + 1;
+    assert_eq!(logs.line().await.as_bytes(), &bytes[last..half]);
+    cluster.append(&name, &bytes[half..], true);
+    assert_eq!(logs.rest().await.exits(0).stdout.as_bytes(), &bytes[half..]);
+}
+
+#[tokio::test]
+async fn a_restart_of_the_api_server_is_crossed_and_told_once() {
+    let (mut cluster, name, bytes) = pending();
+    let half = bytes.len() / 2;
+    cluster.record(&name, &bytes[..half], false);
+    let mut logs = cluster.program.start(&ARGUMENTS);
+    let first = logs.line().await;
+    cluster.stop();
+    cluster.append(&name, &bytes[half..], true);
+    // So long that it is worth a word.
+    tokio::time::sleep(Duration::from_millis(2_500)).await;
+    cluster.start_again();
+    let ran = logs.rest().await.exits(0);
+    assert_eq!([first.as_bytes(), ran.stdout.as_bytes()].concat(), bytes);
+    let told = ran.stderr.matches("the API server does not answer").count();
+    assert_eq!(told, 1, "{ran:#?}");
+    ran.says(&["waiting for it; 7f3c0a1b goes on", "it answers again"]);
+}
+
+#[tokio::test]
+async fn a_gateway_or_store_that_is_away_is_waited_for() {
+    let (cluster, name, bytes) = pending();
+    cluster.record(&name, &bytes, true);
+    let away = status(
+        503,
+        "ServiceUnavailable",
+        "no answer",
+        json!({"kind": "joboutputs", "name": name}),
+    );
+    cluster.fail("/log", 3, 503, "service unavailable");
+    cluster.fail("/log", 3, 503, away);
+    let ran = cluster.program.run(&ARGUMENTS).await.exits(0);
+    assert_eq!(ran.stdout.as_bytes(), bytes);
+    assert!(ran.stderr.contains("does not answer"), "{ran:#?}");
+}
+
+#[tokio::test]
+async fn a_short_outage_is_not_worth_a_word() {
+    let (cluster, name, bytes) = pending();
+    cluster.record(&name, &bytes, true);
+    cluster.fail("/log", 1, 503, "service unavailable");
+    let ran = cluster.program.run(&ARGUMENTS).await.exits(0);
+    assert_eq!(ran.stderr, "");
+}
+
+#[tokio::test]
+async fn a_right_that_is_taken_away_ends_it() {
+    let (cluster, name, bytes) = pending();
+    cluster.record(&name, &bytes[..bytes.len() / 2], false);
+    cluster.change(|world| world.records.get_mut(&name).unwrap().cuts = [200].into());
+    let words = "User \"jane\" cannot get resource \"joboutputs/log\"";
+    cluster.fail(
+        "offset=200",
+        99,
+        403,
+        status(403, "Forbidden", words, json!({"kind": "joboutputs"})),
+    );
+    let logs = cluster.program.start(&ARGUMENTS);
+    // An API server that has just started says so too: it is believed after ten seconds.
+    logs.rest()
+        .await
+        .exits(1)
+        .says(&["you may not get joboutputs/log"]);
+}
+
+#[tokio::test]
+async fn a_name_that_comes_back_as_another_job_is_not_read_on() {
+    let (cluster, name, bytes) = pending();
+    cluster.record(&name, &bytes[..300], false);
+    let mut logs = cluster.program.start(&ARGUMENTS);
+    logs.line().await;
+    cluster.change(|world| {
+        let record = world.records.remove(&name).unwrap();
+        world.records.insert(
+            name.clone(),
+            crate::cluster::Record {
+                uid: Some("another".into()),
+                ..record
+            },
+        );
+        world.epoch += 1;
+    });
+    logs.rest()
+        .await
+        .exits(1)
+        .says(&["was deleted, and another of this name has been made since"]);
+}
+
+#[tokio::test]
+async fn a_job_that_is_deleted_before_its_first_line_ends_it() {
+    let (cluster, name, _) = pending();
+    let logs = cluster.program.start(&ARGUMENTS);
+    cluster
+        .until("asked", |world| {
+            world
+                .requests
+                .iter()
+                .any(|request| request.contains("/log"))
+        })
+        .await;
+    cluster.change(|world| world.delete(&name));
+    logs.rest()
+        .await
+        .exits(1)
+        .says(&["has been deleted before it had any output"]);
+}
+
+#[tokio::test]
+async fn a_sealed_record_whose_end_was_skipped_ends_it_too() {
+    let (cluster, name, bytes) = pending();
+    cluster.record(&name, &bytes, true);
+    let ran = cluster
+        .program
+        .run(&[&ARGUMENTS[..], &["--tail", "0"]].concat())
+        .await
+        .exits(0);
+    assert_eq!(ran.stdout, "");
+}
+
+#[tokio::test]
+async fn ctrl_c_leaves_the_job_running() {
+    let (cluster, name, bytes) = pending();
+    cluster.record(&name, &bytes[..300], false);
+    let mut logs = cluster.program.start(&ARGUMENTS);
+    logs.line().await;
+    logs.interrupt();
+    logs.rest().await.exits(130).says(&["7f3c0a1b goes on"]);
+    assert_eq!(cluster.count("PATCH"), 0);
+}
+
+#[tokio::test]
+async fn a_finished_job_is_followed_to_its_end_at_once() {
+    let (cluster, name, _) = pending();
+    let (segment, verdict) = segment("success");
+    let bytes = close(segment, &verdict);
+    cluster.job(&name, 60, status_of(&bytes, &verdict));
+    cluster.record(&name, &bytes, true);
+    let ran = cluster.program.run(&ARGUMENTS).await.exits(0);
+    assert_eq!(ran.stdout.as_bytes(), bytes);
+}

@@ -1,0 +1,215 @@
+//! `jobs list`.
+
+use serde_json::{Value, json};
+
+use crate::cluster::{Cluster, minted};
+
+fn some() -> Cluster {
+    let cluster = Cluster::start();
+    let ended = json!({"phase": "completed", "exitReason": "success", "reason": "Completed",
+        "startedAt": "2026-01-02T12:00:00Z", "completedAt": "2026-01-02T12:02:04Z", "sessionId": "s-1",
+        "progress": {"turns": 4, "costUSD": 0.064, "inputTokens": 1, "outputTokens": 1},
+        "attempts": [{"number": 1, "pod": "the-pod-1", "intended": "2026-01-02T12:00:00Z"}]});
+    cluster.job(&minted("7f3c0a1b"), 3 * 86_400, ended);
+    cluster.job(
+        "nightly",
+        7_200,
+        json!({"phase": "running", "reason": "Working"}),
+    );
+    cluster.job("fresh", 5, Value::Null);
+    cluster
+}
+
+/// Words of each line.
+fn words(text: &str) -> Vec<Vec<&str>> {
+    text.lines()
+        .map(|line| line.split_whitespace().collect())
+        .collect()
+}
+
+#[tokio::test]
+async fn newest_come_first_with_short_ids() {
+    let ran = some().program.run(&["jobs", "list"]).await.exits(0);
+    let rows = words(&ran.stdout);
+    assert_eq!(
+        rows[0],
+        ["ID", "STATUS", "EXIT", "AGENT", "TURNS", "COST", "AGE"]
+    );
+    assert_eq!(rows[1][..3], ["fresh", "pending", "reviewer"]);
+    assert_eq!(rows[2], ["nightly", "running", "reviewer", "2h"]);
+    assert_eq!(
+        rows[3],
+        [
+            "7f3c0a1b",
+            "completed",
+            "success",
+            "reviewer",
+            "4",
+            "$0.06",
+            "3d"
+        ]
+    );
+    assert_eq!((rows.len(), ran.stderr.as_str()), (4, ""));
+}
+
+#[tokio::test]
+async fn wide_has_full_names_and_more() {
+    let ran = some()
+        .program
+        .run(&["jobs", "list", "-o", "wide"])
+        .await
+        .exits(0);
+    ran.prints(&[&minted("7f3c0a1b"), "SESSION", "s-1", "the-pod-1", "2m04s"]);
+}
+
+#[tokio::test]
+async fn objects_are_printed_as_the_api_server_gave_them() {
+    let cluster = some();
+    cluster.change(|world| {
+        let mut job = world.jobs["nightly"].clone();
+        job["spec"]["fromTheFuture"] = json!({"a": 1});
+        world.put(job);
+    });
+    let ran = cluster
+        .program
+        .run(&["jobs", "list", "-o", "json"])
+        .await
+        .exits(0);
+    let list: Value = serde_json::from_str(&ran.stdout).unwrap();
+    assert_eq!(list["kind"], "List");
+    assert_eq!(list["items"][1]["spec"]["fromTheFuture"]["a"], 1);
+    assert_eq!(list["items"][1]["kind"], "Job");
+    let ran = cluster
+        .program
+        .run(&["jobs", "list", "-o", "yaml"])
+        .await
+        .exits(0);
+    ran.prints(&["kind: List", "fromTheFuture:"]);
+    let ran = cluster
+        .program
+        .run(&["jobs", "list", "-o", "name"])
+        .await
+        .exits(0);
+    assert_eq!(ran.stdout.lines().next(), Some("job.herdctl.dev/fresh"));
+}
+
+#[tokio::test]
+async fn the_server_sorts_out_what_it_can() {
+    let cluster = some();
+    let ran = cluster
+        .program
+        .run(&[
+            "jobs",
+            "list",
+            "--status",
+            "running,pending",
+            "--agent",
+            "reviewer",
+        ])
+        .await
+        .exits(0);
+    assert_eq!(words(&ran.stdout).len(), 3, "{ran:#?}");
+    assert!(
+        cluster.count("fieldSelector=spec.agent%3Dreviewer%2Cstatus.phase%21%3Dcompleted") > 0,
+        "{:?}",
+        cluster.look().requests
+    );
+    let ran = cluster
+        .program
+        .run(&["jobs", "list", "--status", "completed", "-o", "name"])
+        .await
+        .exits(0);
+    assert_eq!(
+        ran.stdout,
+        format!("job.herdctl.dev/{}\n", minted("7f3c0a1b"))
+    );
+}
+
+#[tokio::test]
+async fn since_is_a_duration_or_a_date() {
+    let cluster = some();
+    for (since, count) in [
+        ("1h", 1),
+        ("24h", 2),
+        ("7d", 3),
+        ("2020-01-15", 3),
+        ("2999-01-15T10:00", 0),
+    ] {
+        let ran = cluster
+            .program
+            .run(&["jobs", "list", "--since", since, "-o", "name"])
+            .await
+            .exits(0);
+        assert_eq!(ran.stdout.lines().count(), count, "{since}");
+    }
+    let ran = cluster
+        .program
+        .run(&["jobs", "list", "--since", "yesterday"])
+        .await
+        .exits(2);
+    ran.says(&["neither a duration like 24h or 7d nor a date like 2024-01-15"]);
+}
+
+#[tokio::test]
+async fn nothing_is_a_sentence_and_no_error() {
+    let cluster = Cluster::start();
+    let ran = cluster.program.run(&["jobs", "list"]).await.exits(0);
+    assert_eq!(
+        (ran.stdout.as_str(), ran.stderr.as_str()),
+        ("", "no Jobs in namespace team-a\n")
+    );
+    let ran = cluster
+        .program
+        .run(&["jobs", "list", "-A", "--status", "failed"])
+        .await
+        .exits(0);
+    assert_eq!(ran.stderr, "no such Jobs in any namespace\n");
+    let ran = cluster
+        .program
+        .run(&["jobs", "list", "-o", "json"])
+        .await
+        .exits(0);
+    assert_eq!(
+        serde_json::from_str::<Value>(&ran.stdout).unwrap()["items"],
+        json!([])
+    );
+}
+
+#[tokio::test]
+async fn in_a_pipe_a_watch_is_a_line_for_each_change() {
+    let cluster = some();
+    let mut watch = cluster.program.start(&["jobs", "list", "-w"]);
+    assert!(watch.line().await.starts_with("ID"));
+    for id in ["fresh", "nightly", "7f3c0a1b"] {
+        let line = watch.line().await;
+        assert!(line.starts_with(id), "{line}");
+    }
+    cluster
+        .until("the watch is there", |world| {
+            world
+                .requests
+                .iter()
+                .any(|request| request.contains("watch=true"))
+        })
+        .await;
+    cluster.job(
+        "fresh",
+        6,
+        json!({"phase": "failed", "exitReason": "timeout"}),
+    );
+    let line = watch.line().await;
+    assert_eq!(
+        line.split_whitespace().take(3).collect::<Vec<_>>(),
+        ["fresh", "failed", "timeout"]
+    );
+}
+
+#[tokio::test]
+async fn a_watch_as_json_is_an_object_a_line() {
+    let cluster = some();
+    let mut watch = cluster.program.start(&["jobs", "list", "-w", "-o", "json"]);
+    for name in ["fresh", "nightly"] {
+        let job: Value = serde_json::from_str(&watch.line().await).unwrap();
+        assert_eq!(job["metadata"]["name"], name);
+    }
+}

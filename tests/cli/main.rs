@@ -1,0 +1,18 @@
+//! The program `herdctl` as a person runs it, against an API server of the tests' own: what it says when
+//! something is wrong, what it prints, its exit codes, and that a follow neither loses nor repeats a line.
+
+mod cancelling;
+mod cluster;
+mod errors;
+mod following;
+mod golden;
+mod help;
+mod ids;
+mod listing;
+mod program;
+mod record;
+mod rendering;
+mod running;
+mod server;
+mod showing;
+mod verifying;

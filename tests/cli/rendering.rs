@@ -1,0 +1,271 @@
+//! What a person reads of a run, from streams of the real CLI.
+
+use serde_json::json;
+
+use crate::{
+    cluster::{Cluster, minted},
+    golden,
+    program::Ran,
+    record::{close, segment, status_of, translate, whole},
+};
+
+/// A finished Job with the record of this capture.
+fn finished(capture: &str) -> (Cluster, Vec<u8>) {
+    let cluster = Cluster::start();
+    let (segment, verdict) = segment(capture);
+    let bytes = close(segment, &verdict);
+    let name = minted("7f3c0a1b");
+    cluster.job(&name, 60, status_of(&bytes, &verdict));
+    cluster.record(&name, &bytes, true);
+    (cluster, bytes)
+}
+
+async fn logs(capture: &str, more: &[&str]) -> Ran {
+    let (cluster, _) = finished(capture);
+    let arguments = [&["jobs", "logs", "7f3c"], more].concat();
+    cluster.program.run(&arguments).await.exits(0)
+}
+
+#[tokio::test]
+async fn runs_of_the_real_cli_are_readable() {
+    for capture in [
+        "success",
+        "subagent",
+        "err529_then_ok",
+        "max_turns_2",
+        "sigterm_bash",
+        "write_dontAsk",
+        "schema_always_invalid",
+        "thinking",
+        "err401_maxretries0",
+    ] {
+        let ran = logs(capture, &[]).await;
+        golden::agrees(&format!("tests/cli/golden/logs-{capture}.txt"), &ran.stdout);
+        assert_eq!(ran.stderr, "", "{capture}");
+    }
+}
+
+#[tokio::test]
+async fn full_hides_nothing() {
+    let ran = logs("thinking", &["--full"]).await;
+    ran.prints(&[
+        "· thinking let me think",
+        "· init {",
+        "· result {",
+        "· verdict {",
+    ]);
+    let ran = logs("max_turns_2", &["--full"]).await;
+    ran.prints(&[
+        "{\"content\":\"data\\n\",\"file_path\":",
+        "           1\tdata\n",
+    ]);
+}
+
+#[tokio::test]
+async fn without_utf8_and_with_a_dumb_terminal_signs_are_ascii() {
+    let (cluster, _) = finished("success");
+    for (name, value) in [("LANG", "C"), ("TERM", "dumb")] {
+        let mut command = cluster.program.command(&["jobs", "logs", "7f3c"]);
+        let ran = crate::program::finish(command.env(name, value).spawn().unwrap())
+            .await
+            .exits(0);
+        assert!(ran.stdout.is_ascii(), "{}", ran.stdout);
+        golden::agrees("tests/cli/golden/logs-success-ascii.txt", &ran.stdout);
+    }
+}
+
+#[tokio::test]
+async fn colour_is_for_terminals_or_on_demand() {
+    let (cluster, _) = finished("max_turns_2");
+    let coloured = cluster
+        .program
+        .run(&["jobs", "logs", "7f3c", "--color", "always"])
+        .await
+        .exits(0);
+    assert!(coloured.stdout.contains("\x1b[31m"), "{}", coloured.stdout);
+    let plain = cluster
+        .program
+        .run(&["jobs", "logs", "7f3c"])
+        .await
+        .exits(0);
+    assert!(!plain.stdout.contains('\x1b'));
+}
+
+#[tokio::test]
+async fn jsonl_is_the_file_byte_by_byte() {
+    for capture in ["success", "subagent"] {
+        let (cluster, bytes) = finished(capture);
+        let ran = cluster
+            .program
+            .run(&["jobs", "logs", "7f3c", "-o", "jsonl"])
+            .await
+            .exits(0);
+        assert_eq!(ran.stdout.as_bytes(), bytes, "{capture}");
+    }
+}
+
+/// An assistant's line with what a hostile agent would like a terminal to do.
+fn hostile() -> Vec<u8> {
+    let text = "\u{1b}]52;c;aGk=\u{7}\u{1b}[2J\u{202e}evil\r\nnext";
+    let line = json!({"type": "assistant", "message": {"id": "m", "content": [{"type": "text", "text": text}]}});
+    format!("{line}\n").into_bytes()
+}
+
+#[tokio::test]
+async fn control_bytes_are_harmless_in_text_and_untouched_in_jsonl() {
+    let cluster = Cluster::start();
+    let (segment, verdict) = translate(&hostile(), 0);
+    let bytes = close(segment, &verdict);
+    cluster.job(
+        "j",
+        60,
+        json!({"phase": "running", "message": "\u{1b}[2Jx"}),
+    );
+    cluster.record("j", &bytes, true);
+    let text = cluster
+        .program
+        .run(&["jobs", "logs", "j"])
+        .await
+        .exits(0)
+        .prints(&["]52;c;aGk=[2Jevil", "next"]);
+    let harmless = |c: char| c == '\n' || !(c.is_control() || c == '\u{202e}');
+    assert!(text.stdout.chars().all(harmless), "{:?}", text.stdout);
+    let shown = cluster.program.run(&["jobs", "show", "j"]).await.exits(0);
+    assert!(shown.stdout.chars().all(harmless), "{:?}", shown.stdout);
+    let jsonl = cluster
+        .program
+        .run(&["jobs", "logs", "j", "-o", "jsonl"])
+        .await
+        .exits(0);
+    assert_eq!(jsonl.stdout.as_bytes(), bytes);
+}
+
+#[tokio::test]
+async fn an_event_in_parts_is_shown_as_one() {
+    let long = "word ".repeat(100_000);
+    let line = json!({"type": "assistant", "message": {"id": "m", "content": [{"type": "text", "text": long}]}});
+    let (segment, verdict) = translate(format!("{line}\n").as_bytes(), 0);
+    assert!(
+        segment.windows(8).any(|window| window == b"\"parts\":"),
+        "it was to be split"
+    );
+    let cluster = Cluster::start();
+    cluster.job("j", 60, json!({"phase": "running"}));
+    cluster.record("j", &close(segment, &verdict), true);
+    let ran = cluster.program.run(&["jobs", "logs", "j"]).await.exits(0);
+    assert!(ran.stdout.contains(long.trim_end()));
+}
+
+#[tokio::test]
+async fn a_level_shows_what_is_at_least_so_grave() {
+    let errors = logs("schema_always_invalid", &["--level", "error"]).await;
+    assert!(!errors.stdout.contains('⚙'), "{}", errors.stdout);
+    errors.prints(&["StructuredOutput", "InvalidOutput", "failed error"]);
+    let warnings = logs("err529_then_ok", &["--level", "warning"]).await;
+    warnings.prints(&["the API answered 529 overloaded: trying again in 0.5s (1 of 10)"]);
+    let none = logs("success", &["--level", "error"])
+        .await
+        .says(&["none of the 9 lines is of that level"]);
+    assert_eq!(none.stdout, "");
+}
+
+#[tokio::test]
+async fn tail_and_since_begin_later() {
+    let (cluster, bytes) = finished("success");
+    let ran = cluster
+        .program
+        .run(&["jobs", "logs", "7f3c", "--tail", "2", "-o", "jsonl"])
+        .await
+        .exits(0);
+    assert_eq!(ran.stdout.lines().count(), 2);
+    assert!(bytes.ends_with(ran.stdout.as_bytes()));
+    let since = [
+        "jobs",
+        "logs",
+        "7f3c",
+        "-o",
+        "jsonl",
+        "--since",
+        "2026-01-02T13:04:34",
+    ];
+    let mut command = cluster.program.command(&since);
+    // A date without a zone is the terminal's own: an hour east of Greenwich.
+    let ran = crate::program::finish(command.env("TZ", "<+01>-1").spawn().unwrap())
+        .await
+        .exits(0);
+    assert!(
+        ran.stdout
+            .starts_with(r#"{"type":"output","timestamp":"2026-01-02T12:04:34.500Z""#),
+        "{}",
+        ran.stdout
+    );
+}
+
+#[tokio::test]
+async fn times_are_the_terminals_own() {
+    let (cluster, _) = finished("success");
+    let mut command = cluster.program.command(&["jobs", "logs", "7f3c"]);
+    let ran = crate::program::finish(command.env("TZ", "<+02>-2").spawn().unwrap())
+        .await
+        .exits(0);
+    assert!(ran.stdout.starts_with("14:04:32 "), "{}", ran.stdout);
+}
+
+#[tokio::test]
+async fn fewer_lines_than_the_status_counts_are_an_error() {
+    let (cluster, bytes) = finished("success");
+    let cut = bytes.len() / 2;
+    cluster.record(&minted("7f3c0a1b"), &bytes[..cut], true);
+    let ran = cluster
+        .program
+        .run(&["jobs", "logs", "7f3c"])
+        .await
+        .exits(1);
+    ran.says(&["lines came, and the Job's status counts 9", "jobs verify"]);
+}
+
+#[tokio::test]
+async fn no_output_says_why_there_is_none() {
+    let cluster = Cluster::start();
+    cluster.job("j", 42, json!({"phase": "pending", "reason": "ImagePull"}));
+    cluster.record("j", b"", false);
+    let ran = cluster.program.run(&["jobs", "logs", "j"]).await.exits(0);
+    ran.says(&["no output yet · pending for 4"]);
+}
+
+#[tokio::test]
+async fn output_of_a_deleted_job_is_found_by_its_name() {
+    let cluster = Cluster::start();
+    cluster.record("gone", &whole("success"), true);
+    cluster
+        .program
+        .run(&["jobs", "logs", "gone"])
+        .await
+        .exits(0)
+        .prints(&["All done."]);
+}
+
+#[tokio::test]
+async fn a_reader_who_leaves_ends_it_quietly() {
+    let cluster = Cluster::start();
+    let (segment, _) = segment("success");
+    cluster.job("j", 60, json!({"phase": "running"}));
+    cluster.record("j", &segment, false);
+    let mut logs = cluster
+        .program
+        .start(&["jobs", "logs", "j", "-f", "-o", "jsonl"]);
+    logs.line().await;
+    let closing = logs.close();
+    let more = async {
+        // Whatever comes next finds the pipe closed.
+        loop {
+            cluster.append("j", b"{\"type\":\"output\"}\n", false);
+            tokio::time::sleep(std::time::Duration::from_millis(20)).await;
+        }
+    };
+    let status = tokio::select! {
+        status = closing => status,
+        () = more => unreachable!(),
+    };
+    assert_eq!(status.code(), Some(0));
+}

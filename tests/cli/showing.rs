@@ -1,0 +1,184 @@
+//! `jobs show` and `jobs result`.
+
+use serde_json::{Value, json};
+
+use crate::{
+    cluster::{Cluster, NAMESPACE, status},
+    golden,
+    record::{close, segment, status_of, translate},
+};
+
+/// A Job that failed, with all that a status can say.
+fn failed() -> Cluster {
+    let cluster = Cluster::start();
+    let (segment, verdict) = segment("err401_maxretries0");
+    let bytes = close(segment, &verdict);
+    let mut status = status_of(&bytes, &verdict);
+    status["sessionId"] = "4be1".into();
+    status["agent"] =
+        json!({"generation": 3, "spec": {"timeout": "90m", "model": "sonnet", "maxTurns": 20}});
+    status["attempts"] = json!([{"number": 1, "pod": "nightly-1", "node": "node-2",
+        "intended": "2026-01-02T12:04:30Z", "started": "2026-01-02T12:04:31Z", "ended": "2026-01-02T12:04:34Z"}]);
+    status["conditions"] = json!([{"type": "OutputIntact", "status": "False", "reason": "Altered",
+        "message": "bytes 5 to 9 were altered", "lastTransitionTime": "2026-01-02T12:04:34Z"}]);
+    cluster.put(json!({
+        "apiVersion": "herdctl.dev/v1alpha1", "kind": "Job",
+        "metadata": {"name": "nightly", "namespace": NAMESPACE, "uid": "u", "creationTimestamp": "2026-01-02T12:04:30Z"},
+        "spec": {"agent": "reviewer", "prompt": "Review\nall", "timeout": "5m"},
+        "status": status,
+    }));
+    cluster.record("nightly", &bytes, true);
+    cluster
+}
+
+/// Without what depends on today.
+fn timeless(text: &str) -> String {
+    let mut words: Vec<String> = text.lines().map(str::to_owned).collect();
+    let ago = words[0].rfind(" · ").unwrap();
+    words[0].truncate(ago);
+    words.join("\n") + "\n"
+}
+
+#[tokio::test]
+async fn why_a_job_failed_and_what_to_do_is_told() {
+    let ran = failed()
+        .program
+        .run(&["jobs", "show", "nightly"])
+        .await
+        .exits(0);
+    golden::agrees("tests/cli/golden/show-failed.txt", &timeless(&ran.stdout));
+}
+
+#[tokio::test]
+async fn a_store_that_does_not_answer_hides_nothing_else() {
+    let cluster = failed();
+    let away = status(
+        503,
+        "ServiceUnavailable",
+        "no answer from it",
+        json!({"kind": "joboutputs", "name": "nightly"}),
+    );
+    cluster.fail("joboutputs", 9, 503, away);
+    let ran = cluster
+        .program
+        .run(&["jobs", "show", "nightly"])
+        .await
+        .exits(0);
+    ran.prints(&[
+        "failed error AuthenticationFailed",
+        "sealed ",
+        "the output store does not answer (no answer from it)",
+    ]);
+}
+
+#[tokio::test]
+async fn a_pending_job_shows_what_will_hold() {
+    let cluster = Cluster::start();
+    cluster.agent("reviewer");
+    cluster.job(
+        "j",
+        42,
+        json!({"phase": "pending", "reason": "ImagePull", "message": "pulls the image"}),
+    );
+    let ran = cluster.program.run(&["jobs", "show", "j"]).await.exits(0);
+    ran.prints(&[
+        "○ pending ImagePull",
+        "pulls the image",
+        "output    none yet",
+        "timeout 2h · stallTimeout 10m (default)",
+        "stop: herdctl jobs cancel j",
+    ]);
+}
+
+#[tokio::test]
+async fn objects_are_shown_whole() {
+    let cluster = failed();
+    for arguments in [
+        &["jobs", "show", "nightly", "--json"][..],
+        &["jobs", "show", "nightly", "-o", "json"],
+    ] {
+        let ran = cluster.program.run(arguments).await.exits(0);
+        let job: Value = serde_json::from_str(&ran.stdout).unwrap();
+        assert_eq!(
+            (&job["kind"], &job["status"]["reason"]),
+            (&json!("Job"), &json!("AuthenticationFailed"))
+        );
+    }
+    cluster
+        .program
+        .run(&["jobs", "show", "nightly", "-o", "yaml"])
+        .await
+        .exits(0)
+        .prints(&["kind: Job"]);
+}
+
+fn answered(text: &str) -> Cluster {
+    let stream = json!({"type": "result", "subtype": "success", "is_error": false, "result": text, "num_turns": 1});
+    let (segment, verdict) = translate(format!("{stream}\n").as_bytes(), 0);
+    let bytes = close(segment, &verdict);
+    let cluster = Cluster::start();
+    cluster.job("j", 60, status_of(&bytes, &verdict));
+    cluster.record("j", &bytes, true);
+    cluster
+}
+
+#[tokio::test]
+async fn a_short_answer_needs_no_store() {
+    let cluster = answered("All good.");
+    cluster.fail("output-v1", 9, 503, "service unavailable");
+    let ran = cluster.program.run(&["jobs", "result", "j"]).await.exits(0);
+    assert_eq!(
+        (ran.stdout.as_str(), ran.stderr.as_str()),
+        ("All good.\n", "")
+    );
+}
+
+#[tokio::test]
+async fn a_long_answer_is_whole() {
+    let long = "word ".repeat(2_000);
+    let cluster = answered(&long);
+    assert_eq!(
+        cluster.look().jobs["j"]["status"]["result"]["truncated"],
+        true
+    );
+    let ran = cluster.program.run(&["jobs", "result", "j"]).await.exits(0);
+    assert_eq!(ran.stdout.trim_end(), long.trim_end());
+}
+
+#[tokio::test]
+async fn half_an_answer_is_no_success() {
+    let cluster = answered(&"word ".repeat(2_000));
+    cluster.fail("output-v1", 9, 503, "service unavailable");
+    let ran = cluster.program.run(&["jobs", "result", "j"]).await.exits(1);
+    ran.prints(&["word word"]).says(&[
+        "only the beginning of the answer",
+        "the output gateway does not answer",
+    ]);
+}
+
+#[tokio::test]
+async fn a_job_without_an_answer_says_why() {
+    let ran = failed()
+        .program
+        .run(&["jobs", "result", "nightly"])
+        .await
+        .exits(1);
+    assert_eq!(ran.stdout, "");
+    ran.says(&[
+        "error: nightly gave no answer: failed",
+        "because: ",
+        "jobs logs nightly",
+    ]);
+}
+
+#[tokio::test]
+async fn a_job_that_goes_on_has_no_answer_yet() {
+    let cluster = Cluster::start();
+    cluster.job(
+        "j",
+        60,
+        json!({"phase": "running", "startedAt": "2026-01-02T12:00:00Z"}),
+    );
+    let ran = cluster.program.run(&["jobs", "result", "j"]).await.exits(1);
+    ran.says(&["error: j has no result yet: running for ", "jobs logs -f j"]);
+}

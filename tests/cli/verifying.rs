@@ -1,0 +1,62 @@
+//! `jobs verify`: one changed byte is found, and told where.
+
+use serde_json::json;
+
+use crate::{
+    cluster::Cluster,
+    record::{close, segment, status_of},
+};
+
+fn sealed() -> (Cluster, Vec<u8>) {
+    let cluster = Cluster::start();
+    let (segment, verdict) = segment("subagent");
+    let bytes = close(segment, &verdict);
+    cluster.job("j", 60, status_of(&bytes, &verdict));
+    cluster.record("j", &bytes, true);
+    (cluster, bytes)
+}
+
+#[tokio::test]
+async fn an_untouched_record_agrees() {
+    let (cluster, bytes) = sealed();
+    let ran = cluster.program.run(&["jobs", "verify", "j"]).await.exits(0);
+    let hex = crate::record::hex(&bytes);
+    let ran = ran.prints(&[
+        "✔ attempt 1: 16 lines, sha256 ",
+        "✔ the 17 lines before the last: sha256 ",
+        &format!("✔ the whole file: sha256 {hex}"),
+    ]);
+    ran.says(&["j is as it was recorded: 18 lines, "]);
+}
+
+#[tokio::test]
+async fn a_flipped_bit_anywhere_is_a_difference() {
+    let (cluster, bytes) = sealed();
+    for at in [10, bytes.len() / 2, bytes.len() - 80] {
+        let mut altered = bytes.clone();
+        altered[at] ^= 1;
+        cluster.record("j", &altered, true);
+        let ran = cluster.program.run(&["jobs", "verify", "j"]).await.exits(1);
+        ran.prints(&["✖ the whole file: sha256 is "])
+            .says(&["error: the output of j is not what was recorded"]);
+    }
+}
+
+#[tokio::test]
+async fn a_job_that_goes_on_is_not_proved_yet() {
+    let cluster = Cluster::start();
+    let (segment, _) = segment("success");
+    cluster.job("j", 60, json!({"phase": "running"}));
+    cluster.record("j", &segment, false);
+    let ran = cluster.program.run(&["jobs", "verify", "j"]).await.exits(1);
+    ran.prints(&["✔ attempt 1: 7 lines"])
+        .says(&["the output of j is not sealed yet"]);
+}
+
+#[tokio::test]
+async fn the_record_of_a_deleted_job_is_checked_against_itself() {
+    let (cluster, _) = sealed();
+    cluster.change(|world| world.delete("j"));
+    let ran = cluster.program.run(&["jobs", "verify", "j"]).await.exits(0);
+    ran.prints(&["✔ attempt 1", "· the whole file: there is no Job any more"]);
+}
