@@ -17,6 +17,7 @@ mod runner;
 mod segment;
 mod spool;
 mod store;
+mod transcript;
 
 use std::fs;
 use std::io::{self, Write};
@@ -37,6 +38,7 @@ use self::orders::Orders;
 use self::runner::Runner;
 use self::spool::Spool;
 use self::store::Store;
+use self::transcript::Transcript;
 use super::handover::{fence, give, hear, refuse};
 use super::signals::Signals;
 use crate::api::run::path;
@@ -64,6 +66,8 @@ pub struct Options {
     /// Without a store the output stays in the spool
     #[command(flatten)]
     store: Option<store::Destination>,
+    #[command(flatten)]
+    transcript: transcript::Place,
 }
 
 /// Why `ship` left.
@@ -111,8 +115,10 @@ impl<'a> Ship<'a> {
     fn new(options: &'a Options, signals: Signals) -> io::Result<Ship<'a>> {
         let (teller, ear) = news::channel()?;
         let spool = Spool::in_folder(&options.spool);
-        let courier = options.store.as_ref().map(|options| {
-            Courier::new(spool.clone(), Store::new(options), teller.clone()).start()
+        let courier = options.store.as_ref().map(|destination| {
+            let store = Store::new(destination);
+            let transcript = Transcript::new(&options.transcript);
+            Courier::new(spool.clone(), store, transcript, teller.clone()).start()
         });
         let mut ship = Ship {
             socket: &options.socket,

@@ -2,7 +2,7 @@
 
 use std::fs::{self, File};
 use std::io::Read;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
@@ -156,7 +156,8 @@ fn a_process_that_cannot_be_killed_leaves_no_verdict() {
     assert!(pod.notes("verdict").is_empty());
 }
 
-/// The processes in the namespace of a runner, but for itself.
+/// The living processes in the namespace of a runner, but for itself. One that died and whose parent is
+/// outside may wait there for being reaped.
 fn neighbours(exec: &Exec) -> Vec<PathBuf> {
     let runner = PathBuf::from(format!("/proc/{}", exec.pid().as_raw_nonzero()));
     let namespace = |process: &PathBuf| fs::read_link(process.join("ns/pid")).ok();
@@ -166,7 +167,13 @@ fn neighbours(exec: &Exec) -> Vec<PathBuf> {
         .map(|entry| entry.unwrap().path());
     processes
         .filter(|other| *other != runner && namespace(other).as_ref() == Some(&ours))
+        .filter(|other| !is_dead(other))
         .collect()
+}
+
+fn is_dead(process: &Path) -> bool {
+    let status = fs::read_to_string(process.join("status")).unwrap_or_default();
+    status.lines().any(|line| line.starts_with("State:\tZ"))
 }
 
 #[test]

@@ -121,6 +121,16 @@ impl Pod {
         self
     }
 
+    /// `ship` keeps the transcript of this session, in the agent's home.
+    pub fn keeping_transcript(mut self, session: &str) -> Pod {
+        fs::create_dir_all(self.path("home/.claude/projects/-workspace")).unwrap();
+        let home = self.path("home");
+        self.ship_arguments
+            .extend(["--session-id".into(), session.into()]);
+        self.ship_arguments.extend(["--home".into(), home.into()]);
+        self
+    }
+
     /// Starts `ship` as well.
     pub fn started(mut self) -> Pod {
         self.start_ship();

@@ -16,6 +16,7 @@ use super::say;
 use super::segment::Segment;
 use super::spool::Spool;
 use super::store::{CALL_TIMEOUT, No, Store};
+use super::transcript::Transcript;
 use crate::api::protocol::MAX_APPEND_BYTES;
 
 /// The store has this long for a clear answer to whether an agent may start; without one it starts.
@@ -63,6 +64,7 @@ pub struct Courier {
     news: Teller,
     spool: Spool,
     store: Store,
+    transcript: Transcript,
     /// The length that the store acknowledged; none when it must be asked.
     position: Option<u64>,
     buffer: Vec<u8>,
@@ -71,12 +73,13 @@ pub struct Courier {
 }
 
 impl Courier {
-    pub fn new(spool: Spool, store: Store, news: Teller) -> Courier {
+    pub fn new(spool: Spool, store: Store, transcript: Transcript, news: Teller) -> Courier {
         Courier {
             orders: Arc::default(),
             news,
             spool,
             store,
+            transcript,
             position: None,
             buffer: vec![0; MAX_APPEND_BYTES],
             said: None,
@@ -143,7 +146,7 @@ impl Courier {
         loop {
             // Read before the spool is: what is found then is all that was written before the end.
             let note = self.orders.read();
-            match self.step(&mut segment) {
+            match self.step(&mut segment, note.last) {
                 Ok(Step::Opened) => {}
                 Ok(Step::Appended) => patience = Patience::new(),
                 Ok(Step::AtEnd) if note.last => return Stop::Done,
@@ -164,7 +167,7 @@ impl Courier {
         }
     }
 
-    fn step(&mut self, segment: &mut Option<Segment>) -> Result<Step, Failure> {
+    fn step(&mut self, segment: &mut Option<Segment>, is_last: bool) -> Result<Step, Failure> {
         let (Some(position), Some(segment)) = (self.position, segment.as_mut()) else {
             let position = match self.position {
                 Some(position) => position,
@@ -173,12 +176,20 @@ impl Courier {
             self.take_position(segment.insert(Segment::open(&self.spool)?), position)?;
             return Ok(Step::Opened);
         };
+        // With the verdict the record may be closed: what belongs to it comes before.
+        if segment.ends_within(position, self.buffer.len())? {
+            self.transcript.finish(&mut self.store, &mut self.buffer);
+        }
         let count = segment.read(position, &mut self.buffer)?;
         if count == 0 {
+            if is_last && !segment.has_verdict()? {
+                self.transcript.finish(&mut self.store, &mut self.buffer);
+            }
             return Ok(Step::AtEnd);
         }
         let position = self.store.append(position, &self.buffer[..count])?.length;
         self.take_position(segment, position)?;
+        self.transcript.keep_up(&mut self.store, &mut self.buffer);
         Ok(Step::Appended)
     }
 

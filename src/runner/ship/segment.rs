@@ -55,9 +55,16 @@ impl Segment {
         Ok(count)
     }
 
-    /// True when the segment's verdict is there, and so nothing comes after.
-    pub fn is_ended(&self) -> bool {
-        matches!(last_verdict(&self.file), Ok(Some(_)))
+    /// True when so many bytes from a position on hold all the rest, and it ends with the verdict.
+    pub fn ends_within(&self, position: u64, count: usize) -> io::Result<bool> {
+        let length = self.file.metadata()?.len();
+        let is_rest = position < length && length - position <= count as u64;
+        Ok(is_rest && self.has_verdict()?)
+    }
+
+    /// True once the verdict is written, and nothing comes after it.
+    pub fn has_verdict(&self) -> io::Result<bool> {
+        Ok(last_verdict(&self.file)?.is_some())
     }
 
     /// Takes away what the store has, but for the end that says how the record ended.

@@ -128,6 +128,26 @@ impl Store {
         self.call(&Method::POST, &path, bytes, CALL_TIMEOUT)
     }
 
+    /// Appends to the transcript; at offset 0 it begins anew.
+    pub fn transcript(
+        &mut self,
+        offset: u64,
+        bytes: &[u8],
+        timeout: Duration,
+    ) -> Result<Position, No> {
+        let path = {
+            let Destination {
+                namespace,
+                job,
+                attempt,
+                ..
+            } = &self.destination;
+            let transcript = protocol::transcript(namespace, job, *attempt);
+            format!("{transcript}?{OFFSET}={offset}")
+        };
+        self.call(&Method::POST, &path, bytes, timeout)
+    }
+
     fn call(
         &mut self,
         method: &Method,
