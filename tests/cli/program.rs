@@ -137,7 +137,11 @@ impl Running {
         while !self.told.contains(words) {
             let read = timeout(PATIENCE, self.stderr.read_line(&mut self.told)).await;
             let read = read.unwrap_or_else(|_| panic!("{words:?} was not told: {:?}", self.told));
-            assert!(read.unwrap() > 0, "it ended without {words:?}: {:?}", self.told);
+            assert!(
+                read.unwrap() > 0,
+                "it ended without {words:?}: {:?}",
+                self.told
+            );
         }
     }
 
@@ -149,7 +153,9 @@ impl Running {
 
     /// Closes the pipe to which it writes.
     pub async fn close(self) -> ExitStatus {
-        let Running { mut child, stdout, .. } = self;
+        let Running {
+            mut child, stdout, ..
+        } = self;
         drop(stdout);
         timeout(PATIENCE, child.wait())
             .await
