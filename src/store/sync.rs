@@ -171,12 +171,7 @@ impl Keeper {
             return;
         };
         self.published.tell(key, &record.folder, record.tail());
-        self.outbox.tell(News::Grown {
-            record: key.clone(),
-            progress: record.lines.tally.progress(),
-            bytes: record.lines.length,
-            lines: record.lines.lines,
-        });
+        self.outbox.tell(record.growth());
     }
 
     fn sync(&mut self, dirty: Dirty) -> io::Result<()> {
