@@ -37,7 +37,7 @@ mod seats;
 mod tests;
 
 /// What a connection holds of requests and answers at most, in bytes; a longer header is refused.
-const BUFFER: usize = 64 * 1024;
+const BUFFER: usize = 32 * 1024;
 
 /// Header lines of a request.
 const MAX_HEADERS: usize = 64;

@@ -120,16 +120,18 @@ impl Document {
         }
     }
 
-    /// Takes over the Job's final status.
+    /// Takes over the Job's final status. Of a Job that is gone less is known than stands here already.
     pub fn close(&mut self, closing: Closing) {
-        self.agent = closing.agent;
+        if !closing.agent.is_empty() {
+            self.agent = closing.agent;
+        }
         self.status = closing.phase;
         self.exit_reason = closing.exit_reason;
         self.reason = closing.reason;
         self.message = closing.message;
         self.error = closing.error;
-        self.session_id = closing.session_id;
-        self.started_at = closing.started_at;
+        self.session_id = closing.session_id.or(self.session_id.take());
+        self.started_at = closing.started_at.or(self.started_at);
         self.completed_at = closing.completed_at;
     }
 

@@ -152,6 +152,11 @@ impl Keeper {
             placed.folders.insert(folder);
         }
         self.sync(placed)?;
+        // Who has an answer and then reads finds what he wrote.
+        for record in round.touched.iter().filter_map(|key| self.records.get(key)) {
+            self.published
+                .tell(&record.key, &record.folder, record.tail());
+        }
         for (reply, answer) in round.answers.drain(..) {
             // Whoever asked may have gone: he asks again.
             let _ = reply.send(answer);
@@ -160,18 +165,10 @@ impl Keeper {
         for news in round.news.drain(..) {
             self.outbox.tell(news);
         }
-        for key in std::mem::take(&mut round.touched) {
-            self.tell_growth(&key);
+        for record in round.touched.iter().filter_map(|key| self.records.get(key)) {
+            self.outbox.tell(record.growth());
         }
         self.close(std::mem::take(&mut round.seals))
-    }
-
-    fn tell_growth(&self, key: &RecordKey) {
-        let Some(record) = self.records.get(key) else {
-            return;
-        };
-        self.published.tell(key, &record.folder, record.tail());
-        self.outbox.tell(record.growth());
     }
 
     fn sync(&mut self, dirty: Dirty) -> io::Result<()> {

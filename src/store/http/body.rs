@@ -18,8 +18,10 @@ const STALLED: Duration = Duration::from_secs(30);
 /// A whole body takes at most so long: that is 2 kB/s.
 const WHOLE: Duration = Duration::from_secs(120);
 
-/// What is not wanted is still read, so that its sender gets to reading the answer; for so long.
+/// What is not wanted is still read, so that its sender gets to reading the answer: for so long, and so
+/// many bytes.
 const UNWANTED: Duration = Duration::from_secs(5);
+const UNWANTED_BYTES: usize = 16 * 1024 * 1024;
 
 /// Bytes to be kept, and the room that they take.
 pub struct Taken<'a> {
@@ -28,7 +30,15 @@ pub struct Taken<'a> {
 }
 
 /// Reads a body of lines.
-pub async fn take(body: Body, room: &Semaphore) -> Result<Taken<'_>, Refusal> {
+pub async fn take(mut body: Body, room: &Semaphore) -> Result<Taken<'_>, Refusal> {
+    let taken = take_whole(&mut body, room).await;
+    if taken.is_err() {
+        pass_over(body).await;
+    }
+    taken
+}
+
+async fn take_whole<'a>(body: &mut Body, room: &'a Semaphore) -> Result<Taken<'a>, Refusal> {
     let size = body.size_hint();
     if size.lower() > MAX_APPEND_BYTES as u64 {
         return Err(too_large());
@@ -50,14 +60,11 @@ pub async fn take(body: Body, room: &Semaphore) -> Result<Taken<'_>, Refusal> {
 
 /// Reads a body that will not be kept.
 pub async fn pass_over(mut body: Body) {
-    if body.size_hint().lower() > MAX_APPEND_BYTES as u64 {
-        return;
-    }
     let over = async {
         let mut passed = 0;
         while let Some(Ok(frame)) = body.frame().await {
             passed += frame.data_ref().map_or(0, Bytes::len);
-            if passed > MAX_APPEND_BYTES {
+            if passed > UNWANTED_BYTES {
                 return;
             }
         }
@@ -66,7 +73,7 @@ pub async fn pass_over(mut body: Body) {
     let _ = timeout(UNWANTED, over).await;
 }
 
-async fn read(mut body: Body, capacity: usize) -> Result<Bytes, Refusal> {
+async fn read(body: &mut Body, capacity: usize) -> Result<Bytes, Refusal> {
     let mut bytes = BytesMut::with_capacity(capacity);
     loop {
         let frame = timeout(STALLED, body.frame()).await.map_err(|_| slow())?;

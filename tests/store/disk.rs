@@ -1,0 +1,240 @@
+//! Disks that are full, and disks that lose what they took.
+
+use std::fs::File;
+use std::io;
+use std::path::Path;
+use std::process::Command;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use chrono::Utc;
+use herdctl::api::protocol::{MAX_APPEND_BYTES, RefusalReason};
+use herdctl::store::disk::{Disk, Volume};
+use herdctl::store::news::News;
+use herdctl::store::records::{Records, StoreError};
+use tokio::sync::{mpsc, oneshot};
+
+use crate::lines::{closing, lines};
+use crate::server::{LIMITS, Server, key};
+
+/// A small volume, taken away at the end.
+struct Small(tempfile::TempDir);
+
+impl Small {
+    fn mount() -> Small {
+        let folder = tempfile::tempdir().unwrap();
+        let mut mount = Command::new("mount");
+        mount
+            .args(["-t", "tmpfs", "-o", "size=8m", "tmpfs"])
+            .arg(folder.path());
+        assert!(mount.status().unwrap().success(), "mounting takes root");
+        Small(folder)
+    }
+
+    fn path(&self) -> &Path {
+        self.0.path()
+    }
+}
+
+impl Drop for Small {
+    fn drop(&mut self) {
+        // Lazily: a server of the test may still have files open.
+        let _ = Command::new("umount")
+            .arg("--lazy")
+            .arg(self.path())
+            .status();
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_full_disk_refuses_and_goes_on_by_itself_when_it_has_room() {
+    let volume = Small::mount();
+    let mut server = Server::at(volume.path()).await;
+    let mut ship = server.connect().await;
+    let body = vec![b'x'; MAX_APPEND_BYTES];
+    let mut at = 0;
+    let refusal = loop {
+        let answer = ship.append("job", 1, (at, at), body.clone()).await;
+        if answer.status != 200 {
+            break answer.refusal();
+        }
+        at = answer.length();
+    };
+    assert_eq!(refusal.reason, RefusalReason::Full);
+    assert!(at > 4 * 1024 * 1024, "{at}");
+    let again = ship.append("job", 1, (at, at), body.clone()).await;
+    assert_eq!(again.reason(), RefusalReason::Full);
+    let new = ship.append("other", 1, (0, 0), body.clone()).await;
+    assert_eq!(new.reason(), RefusalReason::Full);
+    assert_eq!(
+        ship.take_up("job", 1).await.length(),
+        at,
+        "it is as long as it was"
+    );
+    assert_eq!(
+        ship.log("job", "tail=0").await.body.len() as u64,
+        at,
+        "and can be read"
+    );
+    let sealed = server.records.seal(&key("ns", "job"), closing()).await;
+    assert!(matches!(sealed, Err(StoreError::Refused(_))) || sealed.is_ok());
+
+    let other = ship.append("third", 1, (0, 0), "x\n").await;
+    let told = server
+        .hear(|news| match news {
+            News::Stalled { record, message } => Some((record.job, message)),
+            _ => None,
+        })
+        .await;
+    assert_eq!(told.0, "job");
+    assert!(told.1.contains("full"), "{}", told.1);
+    drop(other);
+
+    let mut remount = Command::new("mount");
+    remount.args(["-o", "remount,size=32m"]).arg(volume.path());
+    assert!(remount.status().unwrap().success());
+    assert_eq!(
+        ship.append("other", 1, (0, 0), body.clone()).await.length(),
+        body.len() as u64
+    );
+    let resumed = server
+        .hear(|news| match news {
+            News::Resumed { record } => Some(record.job),
+            News::Stalled { record, .. } if record.job == "job" => panic!("told twice"),
+            _ => None,
+        })
+        .await;
+    assert_eq!(resumed, "other");
+}
+
+/// Fails at its syncs from some time on.
+struct Failing(Arc<AtomicBool>);
+
+impl Failing {
+    fn sync(&self, then: impl FnOnce(&mut Volume) -> io::Result<()>) -> io::Result<()> {
+        if self.0.load(Ordering::SeqCst) {
+            return Err(io::Error::from_raw_os_error(5));
+        }
+        then(&mut Volume)
+    }
+}
+
+impl Disk for Failing {
+    fn write(&mut self, file: &File, bytes: &[u8], at: u64) -> io::Result<()> {
+        Volume.write(file, bytes, at)
+    }
+
+    fn sync_file(&mut self, file: &File) -> io::Result<()> {
+        self.sync(|volume| volume.sync_file(file))
+    }
+
+    fn sync_folder(&mut self, folder: &File) -> io::Result<()> {
+        self.sync(|volume| volume.sync_folder(folder))
+    }
+
+    fn sync_volume(&mut self, folder: &File) -> io::Result<()> {
+        self.sync(|volume| volume.sync_volume(folder))
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_a_failed_sync_should_have_kept_is_never_acknowledged() {
+    let folder = tempfile::tempdir().unwrap();
+    let fails = Arc::new(AtomicBool::new(false));
+    let (told, news) = mpsc::channel(1000);
+    let (failed, failure) = oneshot::channel();
+    let disk = Box::new(Failing(Arc::clone(&fails)));
+    let fail = move |error: io::Error| failed.send(error.raw_os_error()).unwrap();
+    let records = Records::open_on(folder.path(), disk, told, Utc::now, fail).unwrap();
+    let server = Server::with(records, news, folder.path(), LIMITS).await;
+    let mut ship = server.connect().await;
+    let at = ship.append("job", 1, (0, 0), lines(1)).await.length();
+
+    fails.store(true, Ordering::SeqCst);
+    let lost = ship.append("job", 1, (at, at), lines(1)).await;
+    assert_eq!(lost.reason(), RefusalReason::Retry);
+    assert_eq!(
+        failure.await.unwrap(),
+        Some(5),
+        "the process is told to end"
+    );
+    fails.store(false, Ordering::SeqCst);
+    for _ in 0..3 {
+        let after = ship.append("job", 1, (at, at), lines(1)).await;
+        assert_eq!(
+            after.reason(),
+            RefusalReason::Retry,
+            "and nothing is tried again"
+        );
+    }
+    assert_eq!(
+        ship.log("job", "").await.body,
+        lines(1),
+        "nobody reads what is not safe"
+    );
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_volume_has_one_store() {
+    let server = Server::start().await;
+    let (told, _news) = mpsc::channel(1);
+    let second = Records::open(&server.path(""), told, Utc::now);
+    assert!(matches!(second, Err(StoreError::Locked(_))));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_hole_that_a_power_cut_left_is_cut_off_and_no_more() {
+    let folder = tempfile::tempdir().unwrap();
+    let output = folder.path().join("ns/jobs/job/output.jsonl");
+    let said = lines(3) + "{\"half";
+    {
+        let server = Server::at(folder.path()).await;
+        server
+            .connect()
+            .await
+            .append("job", 1, (0, 0), said.clone())
+            .await
+            .length();
+    }
+    let mut bytes = said.clone().into_bytes();
+    bytes.extend([0; 5000]);
+    bytes.extend(b"behind the hole");
+    std::fs::write(&output, bytes).unwrap();
+    let server = crate::seal::until_free(folder.path()).await;
+    let mut ship = server.connect().await;
+    assert_eq!(ship.take_up("job", 1).await.length(), said.len() as u64);
+    assert_eq!(std::fs::read(&output).unwrap(), said.as_bytes());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn one_record_that_can_not_be_read_stops_no_other() {
+    let folder = tempfile::tempdir().unwrap();
+    {
+        let server = Server::at(folder.path()).await;
+        for job in ["good", "bad"] {
+            server
+                .connect()
+                .await
+                .append(job, 1, (0, 0), lines(1))
+                .await
+                .length();
+        }
+    }
+    crate::seal::until_free(folder.path()).await;
+    std::fs::write(folder.path().join("ns/jobs/bad/job.json"), "{").unwrap();
+    let server = crate::seal::until_free(folder.path()).await;
+    let mut ship = server.connect().await;
+    let at = lines(1).len() as u64;
+    assert_eq!(
+        ship.append("good", 1, (at, at), lines(1)).await.length(),
+        2 * at
+    );
+    assert_eq!(
+        ship.append("bad", 1, (at, at), lines(1)).await.reason(),
+        RefusalReason::Retry
+    );
+    assert_eq!(
+        std::fs::read(folder.path().join("ns/jobs/bad/output.jsonl")).unwrap(),
+        lines(1).as_bytes()
+    );
+}

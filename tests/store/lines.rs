@@ -1,0 +1,83 @@
+//! Lines as a runner writes them.
+
+use herdctl::api::reason::{ExitReason, Phase, Reason};
+use herdctl::api::verdict::{Segment, StoppedBy, Verdict};
+use herdctl::store::news::Closing;
+use serde_json::json;
+use sha2::{Digest, Sha256};
+
+/// A line with this number.
+pub fn line(seq: u64) -> String {
+    let event = json!({
+        "type": "output", "timestamp": format!("2026-11-23T07:00:{:02}.000Z", seq % 60), "seq": seq,
+        "line": seq, "messageId": format!("msg_{seq}"), "content": "words",
+        "data": {"message": {"usage": {"input_tokens": 2, "output_tokens": 3}}},
+    });
+    // Types and timestamps come first, as the runner writes them.
+    let mut text = format!(
+        "{{\"type\":\"output\",\"timestamp\":{},\"seq\":{seq}",
+        event["timestamp"]
+    );
+    for name in ["line", "messageId", "content", "data"] {
+        text.push_str(&format!(",\"{name}\":{}", event[name]));
+    }
+    text + "}\n"
+}
+
+pub fn lines(count: u64) -> String {
+    (1..=count).map(line).collect()
+}
+
+pub fn hex(bytes: &[u8]) -> String {
+    let digest = Sha256::digest(bytes);
+    digest.iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
+/// The runner's last word on a segment.
+pub fn verdict(segment: &str) -> String {
+    let verdict = Verdict {
+        phase: Phase::Completed,
+        exit_reason: ExitReason::Success,
+        reason: Reason::Completed,
+        message: "done".to_owned(),
+        result: None,
+        exit: None,
+        stopped_by: StoppedBy::Nobody,
+        turns: 7,
+        cost_usd: Some(0.25),
+        usage: Default::default(),
+        session_id: None,
+        started_at: None,
+        ended_at: None,
+        segment: Segment {
+            bytes: segment.len() as u64,
+            lines: segment.lines().count() as u64,
+            sha256: hex(segment.as_bytes()),
+        },
+        text: None,
+        stderr: None,
+    };
+    let seq = segment.lines().count() + 1;
+    let event = json!({
+        "type": "system", "timestamp": "2026-11-23T08:00:00.000Z", "seq": seq, "subtype": "verdict",
+        "data": verdict,
+    });
+    format!("{event}\n")
+}
+
+/// As the other half asks for a seal of what ended well.
+pub fn closing() -> Closing {
+    Closing {
+        phase: Phase::Completed,
+        exit_reason: Some(ExitReason::Success),
+        reason: Some(Reason::Completed),
+        message: None,
+        error: None,
+        agent: "agent".to_owned(),
+        session_id: Some("session".to_owned()),
+        started_at: "2026-11-23T07:00:00Z".parse().ok(),
+        completed_at: "2026-11-23T07:00:02Z".parse().ok(),
+        spoken: true,
+        counted: None,
+    }
+}
