@@ -2,7 +2,7 @@
 //! must never stop an agent, and an attempt that is over must never start one: so what is not known yet
 //! is asked again, and only what is known to be over is fenced.
 
-use super::{facts::PodFacts, identity::BoundPod};
+use super::{facts::PodFacts, identity::BoundPod, pod};
 use crate::api::{
     job::{Attempt, Job},
     protocol::{Refusal, RefusalReason},
@@ -17,17 +17,28 @@ pub struct Asking<'a> {
     pub pod: &'a BoundPod,
 }
 
+/// Decides by names alone, so that nobody learns of a Job that is none of his business.
+pub fn by_name(asking: Asking<'_>) -> Result<(), Refusal> {
+    let Asking {
+        namespace,
+        job,
+        attempt,
+        pod,
+    } = asking;
+    if pod.namespace == namespace && pod.name == pod::name(job, attempt) {
+        return Ok(());
+    }
+    Err(Refusal::new(
+        RefusalReason::Forbidden,
+        format!(
+            "the token is of pod {} in namespace {}, which is not the pod of attempt {attempt} of Job {job} in {namespace}",
+            pod.name, pod.namespace
+        ),
+    ))
+}
+
 /// Decides by the Job as the watch brought it.
 pub fn to_attempt<'a>(job: &'a Job, asking: Asking<'_>) -> Result<&'a Attempt, Refusal> {
-    if asking.pod.namespace != asking.namespace {
-        return Err(Refusal::new(
-            RefusalReason::Forbidden,
-            format!(
-                "the token is of a pod in namespace {}, and the Job is in {}",
-                asking.pod.namespace, asking.namespace
-            ),
-        ));
-    }
     let attempts = job.status.as_ref().map(|status| status.attempts.as_slice());
     let newest = attempts
         .unwrap_or_default()
@@ -202,13 +213,23 @@ mod tests {
     }
 
     #[test]
-    fn a_pod_of_another_namespace_is_told_so_and_no_more() {
-        let pod = BoundPod {
+    fn a_pod_of_another_name_or_namespace_is_refused_whatever_the_job() {
+        let elsewhere = BoundPod {
             namespace: "team-b".into(),
             ..bound("hello-1", "u1")
         };
-        let refused = to_attempt(&job(&[]), asking(&pod, 1)).unwrap_err();
-        assert_eq!(refused.reason, RefusalReason::Forbidden);
+        for (pod, number, let_in) in [
+            (bound("hello-1", "u1"), 1, true),
+            (bound("hello-1", "u1"), 2, false),
+            (bound("hello-12", "u1"), 1, false),
+            (bound("hello-1-1", "u1"), 1, false),
+            (elsewhere, 1, false),
+        ] {
+            let answer = by_name(asking(&pod, number));
+            let reason = answer.err().map(|refused| refused.reason);
+            let expected = (!let_in).then_some(RefusalReason::Forbidden);
+            assert_eq!(reason, expected, "{pod:?} {number}");
+        }
     }
 
     #[test]

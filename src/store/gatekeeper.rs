@@ -17,7 +17,10 @@ use crate::{
         protocol::{Refusal, RefusalReason},
     },
     kubernetes::call::call,
-    plan::admission::{self, Asking},
+    plan::{
+        admission::{self, Asking},
+        seal,
+    },
 };
 
 /// See the module.
@@ -49,7 +52,12 @@ impl Gate for Gatekeeper {
             attempt,
             pod,
         };
+        admission::by_name(asking)?;
         let known = self.job(namespace, job).await?;
+        if known.status.as_ref().is_some_and(seal::is_told) {
+            // Its pod may be gone by now, and with it the token's worth; hardly anything is sent any more.
+            self.tokens.holder_now(token).await?;
+        }
         admission::to_attempt(&known, asking)?;
         let job_uid = known.metadata.uid.as_deref().unwrap_or_default();
         let namespace_uid = self

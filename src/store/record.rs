@@ -15,6 +15,7 @@ use super::document::{Document, Segment};
 use super::gate::{RecordKey, Shipper};
 use super::layout::{OUTPUT, TRANSCRIPT};
 use super::lines::{End, Lines};
+use super::news::News;
 use super::published::Tail;
 use crate::api::protocol::{MAX_TRANSCRIPT_BYTES, Refusal, RefusalReason};
 
@@ -123,6 +124,16 @@ impl Record {
     /// Nothing can be added to the newest segment any more.
     pub fn is_over(&self) -> bool {
         self.lines.end().is_some() || self.document.sealed.is_some()
+    }
+
+    /// How far it is, for the other half.
+    pub fn growth(&self) -> News {
+        News::Grown {
+            record: self.key.clone(),
+            progress: self.lines.tally.progress(),
+            bytes: self.lines.length,
+            lines: self.lines.lines,
+        }
     }
 
     pub fn output(&self) -> &Arc<File> {

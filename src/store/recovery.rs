@@ -18,8 +18,8 @@ use super::outbox::Outbox;
 use super::published::Published;
 use super::record::Record;
 
-/// Finds all records that are not sealed, and tells of their verdicts again: nobody knows whether somebody
-/// heard of them. One that can't be read stops nobody else's; nothing is added to it.
+/// Finds all records that are not sealed, and tells again how far they are and of their verdicts: nobody
+/// knows whether somebody heard of them. One that can't be read stops nobody else's; nothing is added to it.
 pub fn recover(
     layout: &Layout,
     published: &Published,
@@ -85,7 +85,7 @@ fn ends_with(output: &Path, closing: &[u8], at: u64) -> io::Result<bool> {
 }
 
 fn last_words(record: &Record, now: DateTime<Utc>) -> Vec<News> {
-    let mut news = Vec::new();
+    let mut news = vec![record.growth()];
     let mut altered = record.document.altered.clone();
     match (record.lines.end(), record.document.segments.last()) {
         (Some(End::Verdict(verdict)), Some(segment)) => news.push(News::Verdict {

@@ -166,7 +166,7 @@ impl Keeper {
             self.outbox.tell(news);
         }
         for record in round.touched.iter().filter_map(|key| self.records.get(key)) {
-            self.outbox.tell(growth(record));
+            self.outbox.tell(record.growth());
         }
         self.close(std::mem::take(&mut round.seals))
     }
@@ -196,15 +196,6 @@ impl Keeper {
             Err(error) if round.drafts.contains(folder) => Err(Failed::Lost(error)),
             Err(error) => Err(Failed::Refused(unwritable(&error))),
         }
-    }
-}
-
-fn growth(record: &Record) -> News {
-    News::Grown {
-        record: record.key.clone(),
-        progress: record.lines.tally.progress(),
-        bytes: record.lines.length,
-        lines: record.lines.lines,
     }
 }
 

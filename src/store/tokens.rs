@@ -1,7 +1,10 @@
 //! Whose a token is. The API server says so, and its word is remembered for minutes: every append carries
 //! a token. When it does not answer, those whom it knew go on for a while, and nobody new comes in.
 
-use std::time::Duration;
+use std::{
+    sync::atomic::{AtomicI64, Ordering},
+    time::Duration,
+};
 
 use chrono::{DateTime, TimeDelta, Utc};
 use k8s_openapi::api::authentication::v1::{TokenReview, TokenReviewSpec, TokenReviewStatus};
@@ -28,6 +31,8 @@ const GRACE: TimeDelta = TimeDelta::minutes(10);
 const FORGOTTEN: Duration = Duration::from_secs(15 * 60);
 /// So many tokens are remembered; each costs some 400 bytes.
 const MAX_REMEMBERED: u64 = 20_000;
+/// For so many seconds after a question without an answer, those who are known go on unasked.
+const AWAY_SECONDS: i64 = 10;
 /// So many tokens are reviewed at the same time; others wait.
 const CONCURRENCY: usize = 32;
 
@@ -45,7 +50,7 @@ struct Review {
 #[derive(Debug, PartialEq, Eq)]
 enum Worth {
     Fresh,
-    /// Only while the API server is away.
+    /// Only while the API server does not answer.
     Stale,
     Nothing,
 }
@@ -69,6 +74,8 @@ pub struct Tokens {
     /// By the token's SHA-256: a token itself is kept nowhere.
     reviews: Cache<Hash, Review>,
     seats: Semaphore,
+    /// In Unix seconds; 0 is never.
+    unanswered_at: AtomicI64,
     clock: fn() -> DateTime<Utc>,
 }
 
@@ -81,32 +88,49 @@ impl Tokens {
                 .time_to_live(FORGOTTEN)
                 .build(),
             seats: Semaphore::new(CONCURRENCY),
+            unanswered_at: AtomicI64::new(0),
             clock,
         }
     }
 
-    /// Who holds this token.
+    /// Who holds this token, by what was said of it in the last minutes.
     pub async fn holder(&self, token: &str) -> Result<Identity, Refusal> {
+        self.find(token, &[Worth::Fresh]).await
+    }
+
+    /// The same, but asked anew.
+    pub async fn holder_now(&self, token: &str) -> Result<Identity, Refusal> {
+        self.find(token, &[]).await
+    }
+
+    /// `enough` is what spares the API server the question.
+    async fn find(&self, token: &str, enough: &[Worth]) -> Result<Identity, Refusal> {
         let now = (self.clock)();
         let claims = identity::claims(token, now)?;
         let hash: Hash = Sha256::digest(token).into();
-        let known = self.reviews.get(&hash).await;
-        let worth = known
-            .as_ref()
-            .map_or(Worth::Nothing, |review| review.worth(now));
-        match (known, worth) {
-            (Some(review), Worth::Fresh) => Ok(review.identity),
-            (known, worth) => match self.ask(token).await {
-                Ok(status) => self.note(hash, &status, claims, now).await,
-                Err(error) => {
-                    warn!(error = %Chain(&error), "a token can't be reviewed");
-                    known
-                        .filter(|_| worth == Worth::Stale)
-                        .map(|review| review.identity)
-                        .ok_or_else(unanswered)
-                }
-            },
+        let known = self
+            .reviews
+            .get(&hash)
+            .await
+            .filter(|review| review.worth(now) != Worth::Nothing);
+        if let Some(review) = &known
+            && (enough.contains(&review.worth(now)) || self.is_away(now))
+        {
+            return Ok(review.identity.clone());
         }
+        match self.ask(token).await {
+            Ok(status) => self.note(hash, &status, claims, now).await,
+            Err(error) => {
+                warn!(error = %Chain(&error), "a token can't be reviewed");
+                self.unanswered_at.store(now.timestamp(), Ordering::Relaxed);
+                known.map(|review| review.identity).ok_or_else(unanswered)
+            }
+        }
+    }
+
+    /// Nobody who is known waits for an API server that did not answer a moment ago.
+    fn is_away(&self, now: DateTime<Utc>) -> bool {
+        now.timestamp() - self.unanswered_at.load(Ordering::Relaxed) < AWAY_SECONDS
     }
 
     async fn ask(&self, token: &str) -> Result<TokenReviewStatus, CallError> {
