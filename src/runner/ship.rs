@@ -10,6 +10,7 @@
 //! out: a sidecar that exits is started again with a growing pause.
 
 mod courier;
+mod door;
 mod news;
 mod orders;
 mod patience;
@@ -19,11 +20,9 @@ mod spool;
 mod store;
 mod transcript;
 
-use std::fs;
 use std::io::{self, Write};
-use std::os::unix::fs::PermissionsExt;
-use std::os::unix::net::{UnixListener, UnixStream};
-use std::path::{Path, PathBuf};
+use std::os::unix::net::UnixStream;
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::thread;
 use std::time::{Duration, Instant};
@@ -33,25 +32,19 @@ use rustix::io::Errno;
 use rustix::process::{DumpableBehavior, Pid, getpid, set_dumpable_behavior};
 
 use self::courier::{ASKING, Courier};
+use self::door::Door;
 use self::news::{Ear, News, Teller};
 use self::orders::Orders;
 use self::runner::Runner;
 use self::spool::Spool;
 use self::store::Store;
 use self::transcript::Transcript;
-use super::handover::{fence, give, hear, refuse};
+use super::handover::{fence, give, hear};
 use super::signals::Signals;
 use crate::api::run::path;
 
-/// Everybody in the pod who sees the socket may connect, under whatever user; who sees it is decided by
-/// the mounts.
-const SOCKET_MODE: u32 = 0o666;
-
 /// The pause after an error that may pass.
 const AFTER_ERROR: Duration = Duration::from_secs(1);
-
-/// So many refusals are said; an agent may ask as often as it likes.
-const REFUSALS_SAID: u32 = 10;
 
 /// Where things are: in a pod at the paths of [`path`], and elsewhere only in tests, which is why the
 /// flags are hidden.
@@ -96,10 +89,8 @@ fn say(sentence: &str) {
     let _ = writeln!(io::stderr(), "herd-runner ship: {sentence}");
 }
 
-struct Ship<'a> {
-    socket: &'a Path,
-    /// None until the socket could be opened.
-    listener: Option<UnixListener>,
+struct Ship {
+    door: Door,
     signals: Signals,
     spool: Spool,
     runner: Runner,
@@ -108,11 +99,10 @@ struct Ship<'a> {
     teller: Teller,
     ear: Ear,
     shipped: bool,
-    refusals: u32,
 }
 
-impl<'a> Ship<'a> {
-    fn new(options: &'a Options, signals: Signals) -> io::Result<Ship<'a>> {
+impl Ship {
+    fn new(options: &Options, signals: Signals) -> io::Result<Ship> {
         let (teller, ear) = news::channel()?;
         let spool = Spool::in_folder(&options.spool);
         let courier = options.store.as_ref().map(|destination| {
@@ -121,8 +111,7 @@ impl<'a> Ship<'a> {
             Courier::new(spool.clone(), store, transcript, teller.clone()).start()
         });
         let mut ship = Ship {
-            socket: &options.socket,
-            listener: None,
+            door: Door::at(&options.socket),
             signals,
             spool,
             runner: Runner::Awaited,
@@ -130,7 +119,6 @@ impl<'a> Ship<'a> {
             teller,
             ear,
             shipped: false,
-            refusals: 0,
         };
         if ship.spool.exists() {
             ship.lose_sight()?;
@@ -143,7 +131,7 @@ impl<'a> Ship<'a> {
             if let Some(signal) = self.told_to_leave()? {
                 return Ok(Left::Told(signal));
             }
-            self.listen();
+            self.door.open();
             self.hear_news()?;
             self.hear_runner();
             self.answer_all()?;
@@ -168,18 +156,6 @@ impl<'a> Ship<'a> {
             }
         }
         Ok(None)
-    }
-
-    fn listen(&mut self) {
-        if self.listener.is_none() {
-            match listen(self.socket) {
-                Ok(listener) => self.listener = Some(listener),
-                Err(error) => say(&format!(
-                    "can't listen on {}: {error}; trying again",
-                    self.socket.display()
-                )),
-            }
-        }
     }
 
     fn hear_news(&mut self) -> io::Result<()> {
@@ -211,7 +187,7 @@ impl<'a> Ship<'a> {
     /// Answers everybody who waits at the socket. While the store is asked about one, the others wait.
     fn answer_all(&mut self) -> io::Result<()> {
         while !matches!(self.runner, Runner::Asking { .. }) {
-            let Some(Ok((connection, _))) = self.listener.as_ref().map(UnixListener::accept) else {
+            let Some(connection) = self.door.next() else {
                 break;
             };
             match (&self.runner, &self.courier) {
@@ -223,19 +199,10 @@ impl<'a> Ship<'a> {
                     };
                 }
                 (Runner::Awaited, None) => self.hand_over(connection)?,
-                _ => self.refuse(&connection),
+                _ => self.door.refuse(&connection),
             }
         }
         Ok(())
-    }
-
-    fn refuse(&mut self, connection: &UnixStream) {
-        self.refusals = self.refusals.saturating_add(1);
-        if self.refusals <= REFUSALS_SAID {
-            say("refused: the spool was handed over before");
-        }
-        // Whoever doesn't hear it finds the connection ended.
-        let _ = refuse(connection);
     }
 
     /// Hands the spool over to the one who asks.
@@ -311,39 +278,24 @@ impl<'a> Ship<'a> {
     }
 
     fn wait(&self) {
-        let mut fds = vec![
-            PollFd::new(&self.signals, PollFlags::IN),
-            PollFd::new(&self.ear, PollFlags::IN),
-        ];
-        if let Some(source) = self.runner.source() {
-            fds.push(PollFd::from_borrowed_fd(source, PollFlags::IN));
-        }
         let asked = match self.runner {
             Runner::Asking { until, .. } => Some(until.saturating_duration_since(Instant::now())),
             _ => None,
         };
-        match &self.listener {
-            Some(listener) if asked.is_none() => fds.push(PollFd::new(listener, PollFlags::IN)),
-            _ => {}
-        }
+        // Who knocks while the store is asked about another waits.
+        let door = self.door.listener().filter(|_| asked.is_none());
         let blind = matches!(&self.runner, Runner::Unseen(watch) if watch.is_blind());
-        let pause = asked.or((self.listener.is_none() || blind).then_some(AFTER_ERROR));
+        let pause = asked.or((self.door.listener().is_none() || blind).then_some(AFTER_ERROR));
+        let mut fds = vec![
+            PollFd::new(&self.signals, PollFlags::IN),
+            PollFd::new(&self.ear, PollFlags::IN),
+        ];
+        for source in [door, self.runner.source()].into_iter().flatten() {
+            fds.push(PollFd::from_borrowed_fd(source, PollFlags::IN));
+        }
         let timeout = pause.and_then(|pause| Timespec::try_from(pause).ok());
         if poll(&mut fds, timeout.as_ref()).is_err_and(|error| error != Errno::INTR) {
             thread::sleep(AFTER_ERROR);
         }
     }
-}
-
-/// Opens the socket. One that is there already is of a `ship` before us: nobody else may write into
-/// the folder.
-fn listen(path: &Path) -> io::Result<UnixListener> {
-    match fs::remove_file(path) {
-        Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
-        _ => {}
-    }
-    let listener = UnixListener::bind(path)?;
-    fs::set_permissions(path, fs::Permissions::from_mode(SOCKET_MODE))?;
-    listener.set_nonblocking(true)?;
-    Ok(listener)
 }

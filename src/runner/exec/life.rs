@@ -248,37 +248,20 @@ fn clearing(
         (_, true) => State::Over(End::Ended { by, exit }),
         (_, false) => State::Over(End::Immortal),
     };
+    let still = |exit| State::Clearing {
+        by,
+        exit,
+        give_up_at,
+    };
     match event {
-        Event::Exited(now_known) => {
-            // The kernel may give the CLI's pid to another process once it was reaped.
-            let exit = exit.or(Some(now_known));
-            (
-                State::Clearing {
-                    by,
-                    exit,
-                    give_up_at,
-                },
-                Action::Nothing,
-            )
-        }
+        // The kernel may give the CLI's pid to another process once it was reaped.
+        Event::Exited(now_known) => (still(exit.or(Some(now_known))), Action::Nothing),
         Event::Alone => (over(true), Action::Nothing),
         Event::Tick if now >= give_up_at => (over(false), Action::Nothing),
-        Event::Tick => (
-            State::Clearing {
-                by,
-                exit,
-                give_up_at,
-            },
-            Action::KillAll,
-        ),
-        Event::StopAsked | Event::Fenced | Event::Line | Event::Spool(_) | Event::SpoolFailed => (
-            State::Clearing {
-                by,
-                exit,
-                give_up_at,
-            },
-            Action::Nothing,
-        ),
+        Event::Tick => (still(exit), Action::KillAll),
+        Event::StopAsked | Event::Fenced | Event::Line | Event::Spool(_) | Event::SpoolFailed => {
+            (still(exit), Action::Nothing)
+        }
     }
 }
 
