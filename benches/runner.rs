@@ -4,7 +4,17 @@
 //! another, for example the static one of the images. With `CLAUDE=PATH` the real CLI is timed too. It
 //! gets no API: what is measured is its start.
 
+#[path = "../tests/runner/store.rs"]
+#[expect(
+    dead_code,
+    clippy::unwrap_used,
+    clippy::expect_used,
+    reason = "the store of the tests, of which not all is needed here"
+)]
+mod store;
+
 use std::error::Error;
+use std::ffi::OsString;
 use std::fs::{self, File};
 use std::io::{self, BufWriter, Read, Write};
 use std::os::unix::fs::PermissionsExt;
@@ -13,7 +23,10 @@ use std::process::{Child, Command, Stdio};
 use std::thread;
 use std::time::{Duration, Instant};
 
+use chrono::{DateTime, Utc};
 use serde_json::{Value, json};
+
+use crate::store::Store;
 
 /// Pairs of runs, with and without the runner.
 const PAIRS: usize = 101;
@@ -35,6 +48,7 @@ fn main() -> Outcome<()> {
     println!("| figure | measured | aim |\n| --- | --- | --- |");
     memory(&runner)?;
     start(&runner)?;
+    shipping(&runner)?;
     Ok(())
 }
 
@@ -85,6 +99,62 @@ fn memory(runner: &Path) -> Outcome<()> {
         "≥ 20 MB/s",
     );
     Ok(())
+}
+
+/// What `ship` costs with a store behind it that answers at once.
+fn shipping(runner: &Path) -> Outcome<()> {
+    let store = Store::new();
+    let mut pod = Pod::new(runner)?;
+    pod.store = store.arguments();
+    pod.write_stream(100_000, 200)?;
+    let run = pod.run_and_hold("cat stream")?;
+    row(
+        "resident, ship that brings 100,000 lines to a store",
+        &mebibytes(run.ship_resident),
+        "≤ 8 MiB",
+    );
+    let mut times = Vec::new();
+    for _ in 0..PAIRS {
+        times.push(verdict_to_store(runner)?);
+    }
+    times.sort_unstable_by(f64::total_cmp);
+    let measured = format!(
+        "{:.1} ms / {:.1} ms ({PAIRS} runs)",
+        times[PAIRS / 2],
+        times[PAIRS - 2]
+    );
+    row(
+        "end of the CLI until the store has the verdict, p50 / p99",
+        &measured,
+        "",
+    );
+    Ok(())
+}
+
+/// Milliseconds from the runner's knowing that the run is over, as its verdict says.
+fn verdict_to_store(runner: &Path) -> Outcome<f64> {
+    let store = Store::new();
+    let mut pod = Pod::new(runner)?;
+    pod.store = store.arguments();
+    pod.start_ship()?;
+    let mut command = pod.exec(Path::new("/bin/true"));
+    command
+        .stdout(Stdio::null())
+        .stderr(Stdio::null())
+        .status()?;
+    let arrived = until(|| store.arrived().verdict)?;
+    let segment = store.arrived().segment.clone();
+    let last = segment
+        .trim_ascii_end()
+        .rsplit(|byte| *byte == b'\n')
+        .next();
+    let event: Value = serde_json::from_slice(last.unwrap_or_default())?;
+    let ended: DateTime<Utc> = event["data"]["endedAt"]
+        .as_str()
+        .unwrap_or_default()
+        .parse()?;
+    let took = DateTime::<Utc>::from(arrived) - ended;
+    Ok(took.as_seconds_f64() * 1e3)
 }
 
 fn mebibytes(kibibytes: u64) -> String {
@@ -151,6 +221,8 @@ struct Pod {
     folder: tempfile::TempDir,
     runner: PathBuf,
     ship: Option<Child>,
+    /// Where `ship` brings the output, as its arguments.
+    store: Vec<OsString>,
 }
 
 /// What was seen of a run.
@@ -176,6 +248,7 @@ impl Pod {
             folder,
             runner: runner.to_owned(),
             ship: None,
+            store: Vec::new(),
         })
     }
 
@@ -192,6 +265,7 @@ impl Pod {
         command
             .arg("--spool")
             .arg(self.path("spool"))
+            .args(&self.store)
             .stderr(Stdio::null());
         self.ship = Some(command.spawn()?);
         until(|| self.path("ship.sock").exists().then_some(()))

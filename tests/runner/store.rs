@@ -1,75 +1,31 @@
 //! A store for `ship`: a real HTTPS server that keeps the protocol's promises, and breaks them on demand.
 
-use std::collections::VecDeque;
+// Where it is is said, since the benchmark takes this file from another folder.
+#[path = "store/answers.rs"]
+mod answers;
+
 use std::ffi::OsString;
 use std::fs;
-use std::io;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, MutexGuard};
-use std::time::{Duration, Instant};
+use std::thread;
+use std::time::Duration;
 
-use axum::Router;
-use axum::body::Bytes;
-use axum::extract::{DefaultBodyLimit, Path, Query, State};
-use axum::http::{HeaderMap, StatusCode};
-use axum::response::{IntoResponse, Response};
-use axum::routing::{post, put};
-use axum::serve::Listener;
-use herdctl::api::protocol::{MAX_APPEND_BYTES, Position, Refusal, RefusalReason};
 use rcgen::{BasicConstraints, CertificateParams, IsCa, Issuer, KeyPair};
 use rustls::ServerConfig;
 use rustls::pki_types::PrivateKeyDer;
-use serde::Deserialize;
 use tempfile::TempDir;
-use tokio::net::{TcpListener, TcpStream};
+use tokio::net::TcpListener;
 use tokio::runtime::Runtime;
 use tokio_rustls::TlsAcceptor;
-use tokio_rustls::server::TlsStream;
 
-use crate::pod::wait_for;
+pub use self::answers::Answer;
+use self::answers::{Arrived, Shared, Tls, router};
+
+const PAUSE: Duration = Duration::from_millis(5);
 
 const TOKEN: &str = "the-first-token";
-
-/// How a request is answered.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Answer {
-    /// As the protocol says.
-    Good,
-    No(RefusalReason),
-    /// Something that is none of the protocol's.
-    Garbage,
-    /// As by something that stands between: a status and a page.
-    BadGateway,
-    /// Takes what was sent, and loses the answer.
-    Lost,
-    /// Never.
-    Silence,
-}
-
-/// What arrived.
-#[derive(Debug, Default)]
-pub struct Arrived {
-    /// The attempt's segment: acknowledged, all of it.
-    pub segment: Vec<u8>,
-    pub transcript: Vec<u8>,
-    /// Times that the stream was taken up.
-    pub opened: usize,
-    /// The sizes of all appends that were taken.
-    pub appends: Vec<usize>,
-    /// So often the transcript was begun anew.
-    pub transcripts: usize,
-    /// When the verdict was there.
-    pub verdict: Option<Instant>,
-    /// The transcript's length at that time.
-    pub transcript_before_verdict: usize,
-    token: String,
-    next: VecDeque<Answer>,
-    otherwise: Option<Answer>,
-    transcript_answer: Option<Answer>,
-}
-
-type Shared = Arc<Mutex<Arrived>>;
 
 /// A store, running or not.
 pub struct Store {
@@ -112,9 +68,12 @@ impl Store {
             .enable_all()
             .build()
             .unwrap();
-        let tcp = wait_for("the store's port", || {
-            runtime.block_on(TcpListener::bind(self.address)).ok()
+        // The one before may hold the port for a moment.
+        let tcp = (0..1000).find_map(|_| {
+            let bound = runtime.block_on(TcpListener::bind(self.address));
+            bound.inspect_err(|_| thread::sleep(PAUSE)).ok()
         });
+        let tcp = tcp.expect("the store's port");
         let tls = TlsAcceptor::from(Arc::new(self.tls()));
         let app = router(Arc::clone(&self.arrived));
         runtime.spawn(async move { axum::serve(Tls { tcp, tls }, app).await.unwrap() });
@@ -206,179 +165,5 @@ impl Store {
         arguments.extend(["--token".into(), self.path("token").into()]);
         arguments.extend(["--ca".into(), self.path("ca.crt").into()]);
         arguments
-    }
-}
-
-/// Accepts connections whose handshake succeeds.
-struct Tls {
-    tcp: TcpListener,
-    tls: TlsAcceptor,
-}
-
-impl Listener for Tls {
-    type Io = TlsStream<TcpStream>;
-    type Addr = SocketAddr;
-
-    async fn accept(&mut self) -> (Self::Io, Self::Addr) {
-        loop {
-            let Ok((stream, address)) = self.tcp.accept().await else {
-                continue;
-            };
-            stream.set_nodelay(true).unwrap();
-            if let Ok(stream) = self.tls.accept(stream).await {
-                return (stream, address);
-            }
-        }
-    }
-
-    fn local_addr(&self) -> io::Result<Self::Addr> {
-        self.tcp.local_addr()
-    }
-}
-
-fn router(arrived: Shared) -> Router {
-    let attempt = "/v1/namespaces/{namespace}/jobs/{job}/attempts/{attempt}";
-    Router::new()
-        .route(attempt, put(open))
-        .route(&format!("{attempt}/output"), post(append))
-        .route(&format!("{attempt}/transcript"), post(transcript))
-        .layer(DefaultBodyLimit::max(MAX_APPEND_BYTES))
-        .with_state(arrived)
-}
-
-#[derive(Deserialize)]
-struct Place {
-    offset: usize,
-    #[serde(default)]
-    acked: usize,
-}
-
-type Whose = Path<(String, String, u32)>;
-
-async fn open(State(arrived): State<Shared>, Path(whose): Whose, headers: HeaderMap) -> Response {
-    let take = |arrived: &mut Arrived| {
-        arrived.opened += 1;
-        Ok(arrived.segment.len())
-    };
-    answer(&arrived, &whose, &headers, None, take).await
-}
-
-async fn append(
-    State(arrived): State<Shared>,
-    Path(whose): Whose,
-    Query(place): Query<Place>,
-    headers: HeaderMap,
-    body: Bytes,
-) -> Response {
-    let take = |arrived: &mut Arrived| arrived.append(&place, &body);
-    answer(&arrived, &whose, &headers, None, take).await
-}
-
-async fn transcript(
-    State(arrived): State<Shared>,
-    Path(whose): Whose,
-    Query(place): Query<Place>,
-    headers: HeaderMap,
-    body: Bytes,
-) -> Response {
-    let own = arrived.lock().unwrap().transcript_answer;
-    let take = |arrived: &mut Arrived| {
-        if place.offset == 0 {
-            arrived.transcript.clear();
-            arrived.transcripts += 1;
-        }
-        if place.offset != arrived.transcript.len() {
-            return Err((RefusalReason::Gap, arrived.transcript.len()));
-        }
-        arrived.transcript.extend_from_slice(&body);
-        Ok(arrived.transcript.len())
-    };
-    answer(&arrived, &whose, &headers, own, take).await
-}
-
-/// The length after it, or the reason against it and the length that is there.
-type Taken = Result<usize, (RefusalReason, usize)>;
-
-async fn answer(
-    arrived: &Shared,
-    whose: &(String, String, u32),
-    headers: &HeaderMap,
-    own: Option<Answer>,
-    take: impl FnOnce(&mut Arrived) -> Taken,
-) -> Response {
-    assert_eq!(*whose, ("team-a".to_owned(), "job-1".to_owned(), 1));
-    let how = own.unwrap_or_else(|| arrived.lock().unwrap().how());
-    let token = format!("Bearer {}", arrived.lock().unwrap().token);
-    let is_authentic = headers["authorization"] == *token;
-    match how {
-        _ if !is_authentic => refuse(RefusalReason::Unauthorized, None),
-        Answer::Good => match take(&mut arrived.lock().unwrap()) {
-            Ok(length) => axum::Json(Position {
-                length: length as u64,
-            })
-            .into_response(),
-            Err((reason, length)) => refuse(reason, Some(length as u64)),
-        },
-        Answer::No(reason) => refuse(reason, None),
-        Answer::Garbage => "yes".into_response(),
-        Answer::BadGateway => (StatusCode::BAD_GATEWAY, "<html>").into_response(),
-        Answer::Lost => {
-            take(&mut arrived.lock().unwrap()).unwrap();
-            (StatusCode::GATEWAY_TIMEOUT, "").into_response()
-        }
-        Answer::Silence => std::future::pending().await,
-    }
-}
-
-fn refuse(reason: RefusalReason, length: Option<u64>) -> Response {
-    let status = StatusCode::from_u16(reason.status()).unwrap();
-    let refusal = Refusal {
-        reason,
-        message: "because the test wants it".to_owned(),
-        length,
-    };
-    (status, axum::Json(refusal)).into_response()
-}
-
-impl Arrived {
-    fn how(&mut self) -> Answer {
-        let next = self.next.pop_front();
-        next.or(self.otherwise).unwrap_or(Answer::Good)
-    }
-
-    fn append(&mut self, place: &Place, bytes: &[u8]) -> Taken {
-        let length = self.segment.len();
-        if place.offset > length {
-            return Err((RefusalReason::Gap, length));
-        }
-        let overlap = bytes.len().min(length - place.offset);
-        let held = &self.segment[place.offset..place.offset + overlap];
-        if let Some(differs) = (0..overlap).find(|at| held[*at] != bytes[*at]) {
-            if place.offset + differs < place.acked {
-                return Err((RefusalReason::Altered, length));
-            }
-            self.segment.truncate(place.acked);
-        }
-        let new = self.segment.len() - place.offset;
-        self.segment
-            .extend_from_slice(&bytes[new.min(bytes.len())..]);
-        self.appends.push(bytes.len());
-        if self.verdict.is_none() && self.has_verdict() {
-            self.verdict = Some(Instant::now());
-            self.transcript_before_verdict = self.transcript.len();
-        }
-        Ok(self.segment.len())
-    }
-
-    /// True once the last line is a verdict.
-    pub fn has_verdict(&self) -> bool {
-        let last = self
-            .segment
-            .strip_suffix(b"\n")
-            .and_then(|lines| lines.rsplit(|byte| *byte == b'\n').next());
-        last.is_some_and(|line| {
-            line.windows(19)
-                .any(|part| part == b"\"subtype\":\"verdict\"")
-        })
     }
 }
