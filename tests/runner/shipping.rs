@@ -216,6 +216,39 @@ fn memory_stays_small_over_a_hundred_thousand_lines() {
 }
 
 #[test]
+fn a_ship_that_is_killed_while_it_asks_the_store_is_asked_again() {
+    let store = Store::new();
+    store.answer(Answer::Silence);
+    let mut pod = Pod::shipping_to(&store).started();
+    let exec = pod.exec(Start::First, "seq 10; exit 4");
+    wait_for("question", || (store.arrived().asked > 0).then_some(()));
+    pod.kill_ship();
+    assert!(!pod.path("spool/output.jsonl").exists());
+    store.answer(Answer::Good);
+    pod.start_ship();
+    exec.end();
+    pod.ship_left();
+    assert_eq!(pod.verdict()["exit"]["code"], 4);
+    assert_all_arrived(&pod, &store);
+}
+
+#[test]
+fn an_exec_that_is_gone_before_the_answer_is_given_nothing() {
+    let store = Store::new();
+    store.answer(Answer::Silence);
+    let mut pod = Pod::shipping_to(&store).started();
+    let first = pod.exec(Start::First, "exit 0");
+    wait_for("question", || (store.arrived().asked > 0).then_some(()));
+    first.signal(Signal::KILL);
+    first.end();
+    store.answer(Answer::Good);
+    pod.exec(Start::First, "seq 10; exit 4").end();
+    pod.ship_left();
+    assert_eq!(pod.verdict()["exit"]["code"], 4);
+    assert_all_arrived(&pod, &store);
+}
+
+#[test]
 fn the_agent_starts_though_the_store_is_silent() {
     let store = Store::new();
     store.answer(Answer::Silence);

@@ -12,14 +12,17 @@ use crate::process::Exec;
 use crate::shipping::assert_all_arrived;
 use crate::store::{Answer, Store};
 
-const LIMIT: u64 = 8 * 1024 * 1024;
+const LIMIT: u64 = 4 * 1024 * 1024;
 
 /// About as many bytes of record as the limit is, three times over.
-const FLOOD: &str = "echo > started; seq -f '%060.0f' 120000; exit 3";
+const FLOOD: &str = "echo > started; seq -f '%060.0f' 60000; exit 3";
 
 fn pod(store: &Store) -> Pod {
     Pod::shipping_to(store).exec_argument("--spool-limit", LIMIT.to_string())
 }
+
+/// What was under way when the agent was paused comes after the note of it.
+const TAIL: usize = 1_000_000;
 
 /// What the spool takes on disk.
 fn size(pod: &Pod) -> u64 {
@@ -30,7 +33,7 @@ fn size(pod: &Pod) -> u64 {
 fn wait_for_pause(pod: &Pod) {
     wait_for("pause", || {
         let spool = fs::read(pod.path("spool/output.jsonl")).unwrap_or_default();
-        let tail = &spool[spool.len().saturating_sub(1_000)..];
+        let tail = &spool[spool.len().saturating_sub(TAIL)..];
         String::from_utf8_lossy(tail)
             .contains("\"subtype\":\"pause\"")
             .then_some(())
@@ -63,11 +66,10 @@ fn the_agent_stands_still_while_the_store_is_away_and_nothing_is_lost() {
     let mut pod = pod(&store).started();
     let exec = pod.exec(Start::First, FLOOD);
     wait_for_pause(&pod);
-    assert!(
-        states(&exec).iter().all(|state| *state == 'T'),
-        "{:?}",
-        states(&exec)
-    );
+    wait_for("standstill", || {
+        let states = states(&exec);
+        (!states.is_empty() && states.iter().all(|state| *state == 'T')).then_some(())
+    });
     let paused_at = size(&pod);
     assert!(paused_at >= LIMIT / 100 * 80, "{paused_at}");
     assert!(paused_at < LIMIT, "{paused_at}");
@@ -79,7 +81,7 @@ fn the_agent_stands_still_while_the_store_is_away_and_nothing_is_lost() {
     assert_eq!(count(&store, "pause"), count(&store, "resume"));
     assert_eq!(pod.verdict()["exit"]["code"], 3);
     let lines = store.arrived().segment.split(|byte| *byte == b'\n').count();
-    assert!(lines > 120_000, "{lines}");
+    assert!(lines > 60_000, "{lines}");
 }
 
 #[test]
@@ -105,12 +107,13 @@ fn the_stall_clock_stands_and_the_timeout_goes_on_during_a_pause() {
     let store = Store::away();
     let pod = pod(&store)
         .with("stallTimeout", 1)
-        .with("timeout", 4)
+        .with("timeout", 10)
         .started();
     let exec = pod.exec(Start::First, FLOOD);
     wait_for_pause(&pod);
     let ended = exec.end();
-    assert!(ended.took < Duration::from_secs(8), "{:?}", ended.took);
+    assert!(ended.took > Duration::from_secs(2), "{:?}", ended.took);
+    assert!(ended.took < Duration::from_secs(12), "{:?}", ended.took);
     assert_eq!(pod.verdict()["stoppedBy"], "timeout");
 }
 

@@ -41,6 +41,8 @@ pub struct Arrived {
     /// The attempt's segment: acknowledged, all of it.
     pub segment: Vec<u8>,
     pub transcript: Vec<u8>,
+    /// Requests, whatever became of them.
+    pub asked: usize,
     /// Times that the stream was taken up.
     pub opened: usize,
     /// The sizes of all appends that were taken.
@@ -157,6 +159,7 @@ async fn answer(
     take: impl FnOnce(&mut Arrived) -> Taken,
 ) -> Response {
     assert_eq!(*whose, ("team-a".to_owned(), "job-1".to_owned(), 1));
+    arrived.lock().unwrap().asked += 1;
     let how = own.unwrap_or_else(|| arrived.lock().unwrap().how());
     let token = format!("Bearer {}", arrived.lock().unwrap().token);
     let is_authentic = headers["authorization"] == *token;
