@@ -30,10 +30,11 @@ const TOKEN_SECONDS: i64 = 60 * 60;
 /// The agent's scratch space.
 pub(super) const TMP_PATH: &str = "/tmp";
 
-/// A pod that fills a volume is evicted, and its node lives on.
+/// A pod that fills a volume is evicted, and its node lives on. The spool's is twice what the runner lets
+/// it grow to: a file system may count the space that it keeps ahead of a growing file.
 const SIZES: [(&str, &str); 5] = [
     (HERD, "64Mi"),
-    (SPOOL, "1Gi"),
+    (SPOOL, "2Gi"),
     (WORKSPACE, "10Gi"),
     (HOME, "2Gi"),
     (TMP, "2Gi"),
