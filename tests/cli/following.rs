@@ -1,7 +1,5 @@
 //! A follow shows every line once, whatever restarts on the way, and ends with the last.
 
-use std::time::Duration;
-
 use serde_json::json;
 
 use crate::{
@@ -103,8 +101,7 @@ async fn a_restart_of_the_api_server_is_crossed_and_told_once() {
     let first = logs.line().await;
     cluster.stop();
     cluster.append(&name, &bytes[half..], true);
-    // So long that it is worth a word.
-    tokio::time::sleep(Duration::from_millis(2_500)).await;
+    logs.tells("the API server does not answer").await;
     cluster.start_again();
     let ran = logs.rest().await.exits(0);
     assert_eq!([first.as_bytes(), ran.stdout.as_bytes()].concat(), bytes);

@@ -15,4 +15,5 @@ mod rendering;
 mod running;
 mod server;
 mod showing;
+mod terminal;
 mod verifying;

@@ -10,7 +10,7 @@ use std::{
 use tempfile::TempDir;
 use tokio::{
     io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader},
-    process::{Child, ChildStdout, Command},
+    process::{Child, ChildStderr, ChildStdout, Command},
     time::timeout,
 };
 
@@ -93,7 +93,13 @@ impl Program {
     pub fn start(&self, arguments: &[&str]) -> Running {
         let mut child = self.command(arguments).spawn().unwrap();
         let stdout = BufReader::new(child.stdout.take().unwrap());
-        Running { child, stdout }
+        let stderr = BufReader::new(child.stderr.take().unwrap());
+        Running {
+            child,
+            stdout,
+            stderr,
+            told: String::new(),
+        }
     }
 }
 
@@ -112,6 +118,9 @@ pub async fn finish(child: Child) -> Ran {
 pub struct Running {
     pub child: Child,
     stdout: BufReader<ChildStdout>,
+    stderr: BufReader<ChildStderr>,
+    /// What it said on standard error so far.
+    told: String,
 }
 
 impl Running {
@@ -123,6 +132,19 @@ impl Running {
         line
     }
 
+    /// Waits until it has said this on standard error.
+    pub async fn tells(&mut self, words: &str) {
+        while !self.told.contains(words) {
+            let read = timeout(PATIENCE, self.stderr.read_line(&mut self.told)).await;
+            let read = read.unwrap_or_else(|_| panic!("{words:?} was not told: {:?}", self.told));
+            assert!(
+                read.unwrap() > 0,
+                "it ended without {words:?}: {:?}",
+                self.told
+            );
+        }
+    }
+
     /// Presses Ctrl-C.
     pub fn interrupt(&self) {
         let pid = rustix::process::Pid::from_raw(self.child.id().unwrap() as i32).unwrap();
@@ -131,7 +153,9 @@ impl Running {
 
     /// Closes the pipe to which it writes.
     pub async fn close(self) -> ExitStatus {
-        let Running { mut child, stdout } = self;
+        let Running {
+            mut child, stdout, ..
+        } = self;
         drop(stdout);
         timeout(PATIENCE, child.wait())
             .await
@@ -145,7 +169,9 @@ impl Running {
         let read = timeout(PATIENCE, self.stdout.read_to_string(&mut rest)).await;
         read.expect("herdctl did not end").unwrap();
         let mut ran = finish(self.child).await;
+        self.stderr.read_to_string(&mut self.told).await.unwrap();
         ran.stdout = rest;
+        ran.stderr = self.told;
         ran
     }
 }

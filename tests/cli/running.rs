@@ -227,7 +227,7 @@ async fn a_timeout_and_a_cancel_have_codes_of_their_own() {
 #[tokio::test]
 async fn stages_before_the_first_line_are_told_on_standard_error() {
     let cluster = with_agent();
-    let run = cluster
+    let mut run = cluster
         .program
         .start(&["run", "reviewer", "--name", "x", "-f"]);
     cluster
@@ -243,8 +243,7 @@ async fn stages_before_the_first_line_are_told_on_standard_error() {
         job["status"] = json!({"phase": "pending", "reason": "ConfigMissing", "message": "secret claude is not there"});
         world.put(job);
     });
-    // What was told stands on a stream that is read at the end.
-    tokio::time::sleep(std::time::Duration::from_millis(500)).await;
+    run.tells("secret claude is not there").await;
     run.interrupt();
     let ran = run.rest().await.exits(130);
     assert_eq!(ran.stdout, "");

@@ -21,7 +21,7 @@ use crate::{
     certificates::Ca,
     client::soon,
     fake_api::FakeApi,
-    ground::{PROXY, published},
+    ground::{PROXY, front_proxy_data},
 };
 
 const NAME: &str = "output-v1.herdctl.dev";
@@ -197,7 +197,7 @@ async fn the_front_proxy_is_known_as_it_is_published_and_as_it_changes() {
     tokio::spawn(front_proxy::follow(client, known));
     let (old, new) = (Ca::new("front"), Ca::new("front"));
 
-    api.write(map(json!(published(&old.pem, &[PROXY]))));
+    api.write(map(json!(front_proxy_data(&old.pem, &[PROXY]))));
     let mut is_known = async |what: &str, identity: &crate::certificates::Identity| {
         let trusted = front_proxy.wait_for(|known| match known {
             Known::Good(proxy) => proxy
@@ -208,7 +208,7 @@ async fn the_front_proxy_is_known_as_it_is_published_and_as_it_changes() {
         soon(what, trusted).await.unwrap();
     };
     is_known("the first CA", &old.client(PROXY)).await;
-    api.write(map(json!(published(&new.pem, &[PROXY]))));
+    api.write(map(json!(front_proxy_data(&new.pem, &[PROXY]))));
     is_known("the second CA", &new.client(PROXY)).await;
     api.write(map(json!({})));
     let unusable = front_proxy.wait_for(|known| matches!(known, Known::Unusable(_)));

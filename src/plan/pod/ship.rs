@@ -57,6 +57,7 @@ fn command(of: PodOf<'_>) -> Vec<String> {
         ("--namespace", namespace),
         ("--job", of.run.job),
         ("--attempt", &attempt),
+        ("--session-id", of.run.session_id),
     ];
     [RUNNER_IN_IMAGE.to_owned(), "ship".to_owned()]
         .into_iter()
