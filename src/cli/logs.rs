@@ -35,12 +35,7 @@ pub struct Logs {
     #[arg(short, long)]
     follow: bool,
     /// Only lines that are at least so grave
-    #[arg(
-        long,
-        value_name = "LEVEL",
-        default_value = "info",
-        hide_possible_values = false
-    )]
+    #[arg(long, value_name = "LEVEL", default_value = "info")]
     level: Level,
     /// Only lines since then: 24h, 2024-01-15, 2024-01-15T10:30 (your own time), or RFC 3339
     #[arg(long, value_name = "TIME", value_parser = time::since)]

@@ -94,7 +94,7 @@ impl Run {
             }
             None => {}
         }
-        check_agent(&cluster, &self.agent).await?;
+        check_agent(&cluster, &job.spec).await?;
         let job = cluster.create(&job, Write::Real).await?;
         if self.follow {
             return follow(&cluster, &job, out).await;
@@ -195,17 +195,24 @@ async fn ended_without_a_line(cluster: &Cluster, name: &str) -> Result<Exit, Cli
 }
 
 /// A Job may come before its Agent; a person who types a name has mistyped it.
-async fn check_agent(cluster: &Cluster, agent: &Name) -> Result<(), CliError> {
-    match cluster.agent(agent.as_str()).await? {
+async fn check_agent(cluster: &Cluster, job: &JobSpec) -> Result<(), CliError> {
+    let (name, namespace) = (&job.agent, &cluster.namespace);
+    match cluster.agent(name).await? {
+        Lookup::Found(agent) if agent.spec.prompt.is_none() && job.prompt.is_none() => {
+            return Err(
+                CliError::usage(format!("agent {name} has no prompt of its own"))
+                    .next("say what it is to do: --prompt TEXT, --prompt @FILE or --prompt -"),
+            );
+        }
         Lookup::Found(_) | Lookup::Hidden => return Ok(()),
         Lookup::Absent => {}
     }
     cluster.check_namespace().await?;
-    // Where the kind is missing, making the Job would say so; this says it first.
+    // Where the kind itself is missing, this says so.
     let names = cluster.agent_names().await?;
     let names: Vec<&str> = names.iter().map(String::as_str).collect();
-    let near = id::nearest(agent.as_str(), &names);
-    let what = format!("no agent {agent} in namespace {}", cluster.namespace);
+    let near = id::nearest(name, &names);
+    let what = format!("no agent {name} in namespace {namespace}");
     let what = if near.is_empty() {
         what
     } else {
@@ -242,22 +249,16 @@ fn prompt(text: &str, out: &mut Out) -> Result<String, CliError> {
 }
 
 fn read_stdin(out: &mut Out) -> Result<String, CliError> {
+    let unreadable = || CliError::usage("can't read the prompt from standard input");
     if io::stdin().is_terminal() {
         out.say("type the prompt; Ctrl-D ends it");
     }
-    let mut text = String::new();
-    // One byte more than allowed is enough to say that it is too long.
-    let limit = u64::from(MAX_PROMPT_BYTES) + 1;
-    io::stdin()
-        .lock()
-        .take(limit)
-        .read_to_string(&mut text)
-        .map_err(|error| {
-            CliError::new("can't read the prompt from standard input")
-                .because(error)
-                .exit(Exit::Usage)
-        })?;
-    Ok(text)
+    let mut bytes = Vec::new();
+    let mut stdin = io::stdin().lock();
+    stdin
+        .read_to_end(&mut bytes)
+        .map_err(|error| unreadable().because(error))?;
+    String::from_utf8(bytes).map_err(|error| unreadable().because(error))
 }
 
 fn timeout(text: &str) -> Result<DurationText, String> {

@@ -120,11 +120,11 @@ async fn log(
         store: gateway.store,
         patience: gateway.patience,
     };
-    let body = reader
+    let answer = reader
         .begin()
         .await
         .map_err(|error| from_store(error, &target))?;
-    Ok(([(header::CONTENT_TYPE, JSONL)], body).into_response())
+    Ok(([(header::CONTENT_TYPE, JSONL)], answer).into_response())
 }
 
 /// What the store's refusal means for whoever asked us.

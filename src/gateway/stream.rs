@@ -8,7 +8,7 @@ mod source;
 
 use std::{sync::Arc, time::Duration};
 
-use axum::body::Body;
+use axum::{body::Body, http::HeaderValue, response::Response};
 use bytes::Bytes;
 use futures::future::BoxFuture;
 use tracing::info;
@@ -19,6 +19,7 @@ use super::{
     rights::{Question, Rights},
     store::{Store, StoreError},
 };
+use crate::api::protocol::{BEGINS, RECORD_UID};
 
 /// How long what may take. Arguments so that a test need not wait.
 #[derive(Clone, Copy, Debug)]
@@ -71,8 +72,10 @@ pub struct Reader {
 }
 
 impl Reader {
-    /// Opens the record; his right to it was confirmed just now. Errors here are still answers.
-    pub async fn begin(self) -> Result<Body, StoreError> {
+    /// Opens the record; his right to it was confirmed just now. Errors here are still answers. The answer
+    /// says where it begins and of which Job it is, as the store's does: a reader who loses us goes on from
+    /// there.
+    pub async fn begin(self) -> Result<Response, StoreError> {
         let Patience {
             begin,
             resume,
@@ -81,13 +84,22 @@ impl Reader {
         } = self.patience;
         let target = self.question.target.clone();
         let leave = leave::end(self.rights, self.question.clone(), recheck, unconfirmed);
+        let source = Source::open(self.store, target, self.wanted, begin, resume).await?;
+        let begins = source.place().map(HeaderValue::from);
+        let uid = source.uid().and_then(|uid| HeaderValue::from_str(uid).ok());
         let stream = Stream {
-            source: Source::open(self.store, target, self.wanted, begin, resume).await?,
+            source,
             leave: Box::pin(leave),
             question: self.question,
         };
         let parts = futures::stream::try_unfold(stream, Stream::next);
-        Ok(Body::from_stream(parts))
+        let mut answer = Response::new(Body::from_stream(parts));
+        for (name, value) in [(BEGINS, begins), (RECORD_UID, uid)] {
+            if let Some(value) = value {
+                answer.headers_mut().insert(name, value);
+            }
+        }
+        Ok(answer)
     }
 }
 

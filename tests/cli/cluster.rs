@@ -114,7 +114,7 @@ impl Cluster {
 
     pub fn agent(&self, name: &str) {
         let agent = json!({"apiVersion": "herdctl.dev/v1alpha1", "kind": "Agent",
-            "metadata": {"name": name, "namespace": NAMESPACE}, "spec": {"timeout": "2h"}});
+            "metadata": {"name": name, "namespace": NAMESPACE}, "spec": {"timeout": "2h", "prompt": "Look"}});
         self.change(|world| world.agents.insert(name.into(), agent));
     }
 

@@ -112,6 +112,23 @@ async fn bad_arguments_are_told_before_anything_is_made() {
 }
 
 #[tokio::test]
+async fn an_agent_without_a_prompt_wants_one() {
+    let cluster = with_agent();
+    cluster.change(|world| world.agents.get_mut("reviewer").unwrap()["spec"] = json!({}));
+    let ran = cluster.program.run(&["run", "reviewer"]).await.exits(2);
+    ran.says(&[
+        "error: agent reviewer has no prompt of its own",
+        "--prompt @FILE",
+    ]);
+    assert_eq!(cluster.count("POST"), 0);
+    cluster
+        .program
+        .run(&["run", "reviewer", "-p", "Look"])
+        .await
+        .exits(0);
+}
+
+#[tokio::test]
 async fn a_mistyped_agent_names_the_nearest() {
     let cluster = with_agent();
     let ran = cluster.program.run(&["run", "reviwer"]).await.exits(1);

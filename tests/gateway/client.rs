@@ -4,7 +4,7 @@ use std::{io, net::SocketAddr, sync::Arc, time::Duration};
 
 use axum::body::Body;
 use bytes::Bytes;
-use http::{Request, Response, StatusCode};
+use http::{HeaderMap, Request, Response, StatusCode};
 use http_body_util::BodyExt;
 use hyper::body::Incoming;
 use hyper_util::rt::TokioIo;
@@ -115,6 +115,7 @@ impl Answer {
 
 /// An answer that is read piece by piece.
 pub struct Reading {
+    pub headers: HeaderMap,
     body: Incoming,
     pub got: Vec<u8>,
 }
@@ -124,6 +125,7 @@ impl Reading {
         assert_eq!(response.status(), StatusCode::OK);
         assert!(response.headers().get("content-length").is_none());
         Reading {
+            headers: response.headers().clone(),
             body: response.into_body(),
             got: Vec::new(),
         }

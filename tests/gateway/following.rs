@@ -3,7 +3,10 @@
 
 use std::sync::atomic::Ordering;
 
-use herdctl::gateway::rights::{Answer as Right, NoAnswer};
+use herdctl::{
+    api::protocol::{BEGINS, RECORD_UID},
+    gateway::rights::{Answer as Right, NoAnswer},
+};
 
 use crate::{
     client::{DEADLINE, soon},
@@ -99,6 +102,21 @@ async fn a_follow_waits_for_a_store_that_is_away_when_it_begins_and_in_the_middl
     .await;
     ground.store.records.busy.store(false, Ordering::Relaxed);
     assert_eq!(reading.end().await.unwrap(), lines(0, 20));
+}
+
+#[tokio::test]
+async fn an_answer_says_where_it_begins_and_of_which_job_it_is() {
+    let ground = Ground::new().await;
+    ground.store.records.append(JOB, &lines(0, 100));
+    for (query, begins) in [
+        ("follow", 0),
+        ("offset=7", 7),
+        ("tail=10", lines(0, 90).len()),
+    ] {
+        let reading = ground.read(JOB, query).await;
+        assert_eq!(reading.headers[BEGINS], begins.to_string(), "{query}");
+        assert_eq!(reading.headers[RECORD_UID], UID, "{query}");
+    }
 }
 
 #[tokio::test]

@@ -75,6 +75,16 @@ impl Source {
         })
     }
 
+    /// The byte of the record that comes next, where that is known.
+    pub fn place(&self) -> Option<u64> {
+        self.place
+    }
+
+    /// The UID of the Job whose record it is, where the store said.
+    pub fn uid(&self) -> Option<&str> {
+        self.uid.as_deref()
+    }
+
     /// The next bytes of the record; None at its end. To be awaited to its end: dropped halfway, a pause
     /// or a question to the store would begin anew.
     pub async fn next(&mut self) -> Result<Option<Bytes>, BrokenOff> {
