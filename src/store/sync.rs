@@ -16,6 +16,7 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use chrono::{DateTime, Utc};
+use rustix::fs::{FlockOperation, flock};
 use tokio::sync::{mpsc, oneshot};
 
 use super::disk::Disk;
@@ -117,7 +118,8 @@ impl Keeper {
             }
             self.finish(round)?;
         }
-        Ok(())
+        // Said aloud, since a process that was just forked may hold the descriptor a moment longer.
+        Ok(flock(&self.volume, FlockOperation::Unlock)?)
     }
 
     fn begin(&mut self, command: Command, round: &mut Round) -> io::Result<()> {

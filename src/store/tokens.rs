@@ -184,41 +184,4 @@ fn unanswered() -> Refusal {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn now() -> DateTime<Utc> {
-        DateTime::from_timestamp(1_800_000_000, 0).unwrap()
-    }
-
-    fn review(minutes_ago: i64, left: i64) -> Review {
-        Review {
-            identity: Identity {
-                username: "system:serviceaccount:team-a:default".into(),
-                uid: "sa".into(),
-                pod: None,
-            },
-            at: now() - TimeDelta::minutes(minutes_ago),
-            expires: now() + TimeDelta::minutes(left),
-        }
-    }
-
-    #[test]
-    fn a_review_ages_and_never_outlives_its_token() {
-        for (minutes_ago, left, worth) in [
-            (0, 60, Worth::Fresh),
-            (5, 60, Worth::Fresh),
-            (6, 60, Worth::Stale),
-            (15, 60, Worth::Stale),
-            (16, 60, Worth::Nothing),
-            (0, 0, Worth::Nothing),
-            (6, 0, Worth::Nothing),
-        ] {
-            assert_eq!(
-                review(minutes_ago, left).worth(now()),
-                worth,
-                "{minutes_ago}"
-            );
-        }
-    }
-}
+mod tests;

@@ -154,7 +154,7 @@ async fn try_steps(steps: Vec<Step>) -> Result<(), TestCaseError> {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 128, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig { cases: 128, failure_persistence: None, ..ProptestConfig::default() })]
     #[test]
     fn every_sequence_of_appends_and_restarts_is_as_the_protocol_says(
         steps in prop::collection::vec(step(), 1..60)
