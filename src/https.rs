@@ -39,8 +39,8 @@ mod tests;
 /// What a connection holds of requests and answers at most, in bytes; a longer header is refused.
 const BUFFER: usize = 32 * 1024;
 
-/// Header lines of a request.
-const MAX_HEADERS: usize = 64;
+/// Header lines of a request; the API server sends one for each group of a user.
+const MAX_HEADERS: usize = 512;
 
 /// Requests that run when the server is told to stop get this long; followers come back elsewhere.
 const STOP_GRACE: Duration = Duration::from_secs(5);

@@ -130,11 +130,6 @@ impl Layout {
         Ok(claimed)
     }
 
-    /// Where a record lies, unless it was set aside.
-    pub fn usual(&self, key: &RecordKey) -> PathBuf {
-        self.root.join(&key.namespace).join(JOBS).join(&key.job)
-    }
-
     /// The folders of all records, also of those set aside.
     pub fn every(&self) -> io::Result<Vec<PathBuf>> {
         let mut folders = Vec::new();

@@ -14,7 +14,7 @@ use tokio::sync::{mpsc, oneshot};
 
 use super::disk::{Disk, Volume};
 use super::gate::{RecordKey, Shipper};
-use super::layout::{Layout, OUTPUT, is_safe};
+use super::layout::{Layout, is_safe};
 use super::log;
 use super::news::{Closing, News, Sealed};
 use super::outbox::Outbox;
@@ -135,13 +135,6 @@ impl Records {
     /// The records that are not sealed.
     pub fn known(&self) -> Vec<RecordKey> {
         self.published.known()
-    }
-
-    /// Where an unsealed record's lines lie on the volume.
-    pub fn path(&self, key: &RecordKey) -> PathBuf {
-        let folder = self.published.folder(key);
-        let folder = folder.unwrap_or_else(|| self.layout.usual(key));
-        folder.join(OUTPUT)
     }
 
     /// Ends a record: closing lines, digest, final `job.json`, readable log. The second time it answers the

@@ -138,7 +138,7 @@ impl Apart {
         command.env(FOLDER, folder.path()).stdout(Stdio::piped());
         let mut process = command.spawn().unwrap();
         let said = BufReader::new(process.stdout.take().unwrap());
-        let door = said.lines().find_map(|line| read_door(&line.unwrap()));
+        let door = said.lines().find_map(|line| Door::read(&line.unwrap()));
         Apart {
             process,
             door: door.unwrap(),
@@ -175,25 +175,6 @@ async fn the_store_that_is_measured() {
         ..LIMITS
     };
     let mut server = Server::with(records, news, folder.as_ref(), limits).await;
-    println!(
-        "\ndoor {} {}",
-        server.door.address,
-        text(&server.door.certificate)
-    );
+    println!("\n{}", server.door);
     while server.news.recv().await.is_some() {}
-}
-
-fn text(certificate: &[u8]) -> String {
-    certificate
-        .iter()
-        .map(|byte| format!("{byte:02x}"))
-        .collect()
-}
-
-fn read_door(line: &str) -> Option<Door> {
-    let (address, certificate) = line.strip_prefix("door ")?.split_once(' ')?;
-    let bytes = (0..certificate.len()).step_by(2);
-    let bytes = bytes.map(|at| u8::from_str_radix(&certificate[at..at + 2], 16).unwrap());
-    let certificate = bytes.collect::<Vec<u8>>().into();
-    Some(Door::new(address.parse().unwrap(), certificate))
 }

@@ -21,7 +21,7 @@ async fn the_last_line_agrees_with_the_job_and_vouches_for_all_before_it() {
     let said = lines(3) + &verdict(&lines(3));
     ship.append("job", 1, (0, 0), said.clone()).await.length();
     let key = key("ns", "job");
-    assert_eq!(server.records.known(), [key.clone()]);
+    assert!(server.records.known().contains(&key));
 
     let sealed = server.records.seal(&key, closing()).await.unwrap();
     let file = server.read("ns/jobs/job/output.jsonl");

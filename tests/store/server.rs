@@ -1,6 +1,7 @@
 //! A store of the tests' own: the real server over TLS on a folder that goes with it, and a client.
 
 use std::collections::HashMap;
+use std::fmt;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};
@@ -211,11 +212,29 @@ impl Server {
 #[derive(Clone)]
 pub struct Door {
     pub address: SocketAddr,
-    pub certificate: CertificateDer<'static>,
+    certificate: CertificateDer<'static>,
     tls: Arc<rustls::ClientConfig>,
 }
 
+/// So that another process can read it.
+impl fmt::Display for Door {
+    fn fmt(&self, f: &mut fmt::Formatter) -> fmt::Result {
+        write!(f, "door {} ", self.address)?;
+        self.certificate
+            .iter()
+            .try_for_each(|byte| write!(f, "{byte:02x}"))
+    }
+}
+
 impl Door {
+    pub fn read(line: &str) -> Option<Door> {
+        let (address, certificate) = line.strip_prefix("door ")?.split_once(' ')?;
+        let bytes = (0..certificate.len()).step_by(2);
+        let bytes = bytes.map(|at| u8::from_str_radix(&certificate[at..at + 2], 16).unwrap());
+        let certificate = bytes.collect::<Vec<u8>>().into();
+        Some(Door::new(address.parse().unwrap(), certificate))
+    }
+
     pub fn new(address: SocketAddr, certificate: CertificateDer<'static>) -> Door {
         Door {
             address,

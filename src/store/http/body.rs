@@ -95,5 +95,5 @@ fn too_large() -> Refusal {
 }
 
 fn slow() -> Refusal {
-    Refusal::new(RefusalReason::BadRequest, "the body came too slowly")
+    Refusal::new(RefusalReason::Retry, "the body came too slowly")
 }
