@@ -142,7 +142,8 @@ impl Store {
         let resolve = format!("{}:{STORE_PORT}:{}", self.host, self.address.ip());
         let certificates = self.certificates.path().to_str().unwrap();
         let bearer = token.map(|token| format!("Authorization: Bearer {token}"));
-        let mut arguments = vec!["--request", method, "--cacert", certificates];
+        let mut arguments = vec!["--path-as-is", "--request", method];
+        arguments.extend(["--cacert", certificates]);
         arguments.extend(["--resolve", &resolve]);
         if let Some(bearer) = &bearer {
             arguments.extend(["--header", bearer]);
