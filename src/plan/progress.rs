@@ -14,6 +14,11 @@ use serde_json::value::RawValue;
 
 use crate::api::{record::Progress, text::one_line, verdict::Verdict};
 
+/// People see it as it is written, in a column.
+fn in_hundredths_of_a_cent(dollars: f64) -> f64 {
+    (dollars * 1e4).round() / 1e4
+}
+
 #[cfg(test)]
 mod tests;
 
@@ -155,7 +160,7 @@ impl Tally {
         let turns = self.turns;
         Progress {
             turns: turns.settled + turns.of_attempt + turns.open,
-            cost_usd: self.cost_usd,
+            cost_usd: self.cost_usd.map(in_hundredths_of_a_cent),
             input_tokens: main.read().saturating_add(subagents.read()),
             output_tokens: main.output_tokens.saturating_add(subagents.output_tokens),
             last_activity: self.last_activity,
