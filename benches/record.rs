@@ -24,8 +24,8 @@ use serde_json::{Value, json};
 
 /// Jobs of each kind.
 const PAIRS: usize = 40;
-/// Lines of the run that is followed.
-const LINES: usize = 120;
+/// The run that is followed says a line a second, two minutes long.
+const SLOW: &str = "slow-120";
 /// A run of a few lines that is not over by then will not be.
 const DEADLINE: Duration = Duration::from_secs(60);
 /// The followed run takes two minutes.
@@ -40,7 +40,7 @@ async fn main() -> Outcome<()> {
     let image = std::env::var("AGENT_IMAGE")?;
     let agents: Api<herdctl::api::agent::Agent> = Api::namespaced(client.clone(), &namespace);
     let run = std::process::id();
-    for scenario in ["text", "slow-lines"] {
+    for scenario in ["text", SLOW] {
         let agent = serde_json::from_value(agent(&format!("bench-{run}-{scenario}"), scenario))?;
         agents.create(&PostParams::default(), &agent).await?;
     }
@@ -52,7 +52,7 @@ async fn main() -> Outcome<()> {
         ours.push(our_end(&client, &namespace, &name, &format!("bench-{run}-text")).await?);
         theirs.push(batch_end(&client, &namespace, &name, &image).await?);
     }
-    let lines = line_delays(&client, &namespace, &format!("bench-{run}-slow-lines")).await?;
+    let lines = line_delays(&client, &namespace, &format!("bench-{run}-{SLOW}")).await?;
 
     println!("| figure | ours | batch/v1 | ratio |\n| --- | --- | --- | --- |");
     let (ours, theirs) = (percentiles(ours), percentiles(theirs));
@@ -67,7 +67,7 @@ async fn main() -> Outcome<()> {
     for (name, delay) in [("p50", lines.0), ("p99", lines.1)] {
         println!("| line → follower, {name} of {count} | {delay:.0} ms | | |");
     }
-    for scenario in ["text", "slow-lines"] {
+    for scenario in ["text", SLOW] {
         agents
             .delete(&format!("bench-{run}-{scenario}"), &DeleteParams::default())
             .await?;
@@ -80,9 +80,8 @@ fn agent(name: &str, scenario: &str) -> Value {
         "apiVersion": "herdctl.dev/v1alpha1", "kind": "Agent",
         "metadata": {"name": name},
         "spec": {
-            "prompt": format!("one line a second, {LINES} lines"),
+            "prompt": "go",
             "model": format!("scripted-{scenario}"),
-            "permissionMode": "bypassPermissions",
             "credentials": {"secretRef": {"name": "scripted-api", "key": "key"}},
             "env": [{"name": "ANTHROPIC_BASE_URL", "value": "http://scripted-api:8080"}],
         },
