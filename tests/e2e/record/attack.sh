@@ -36,9 +36,11 @@ try "pidfd_getfd" perl -e 'my $p = syscall(434, 1, 0); exit(!grep { syscall(438,
 # The hand-over a second time, and the folder it happens in
 try "a second hand-over" /herd/herd-runner exec --termination-log /tmp/mine
 # shellcheck disable=SC2016 # Perl's variables
-try "a connection of my own" perl -MSocket -e 'alarm 5;
+try "the spool by a connection of my own" perl -MSocket -e 'alarm 5;
   socket(my $s, AF_UNIX, SOCK_STREAM, 0); connect($s, pack_sockaddr_un("/herd/ship.sock")) or exit 1;
-  my $got = sysread($s, my $byte, 1); exit(!$got)'
+  my ($bytes, $descriptors) = ("\0" x 64, "\0" x 64); my $vector = pack("PQ", $bytes, 64);
+  my $message = pack("QQPQPQQ", 0, 0, $vector, 1, $descriptors, 64, 0);
+  syscall(47, fileno($s), $message, 0) >= 0 or exit 1; exit((unpack("Q7", $message))[5] == 0)'
 try "the socket away" rm -f /herd/ship.sock
 # shellcheck disable=SC2016 # Perl's variables
 try "a socket of my own" perl -MSocket -e 'socket(my $s, AF_UNIX, SOCK_STREAM, 0); bind($s, pack_sockaddr_un("/herd/mine.sock")) or exit 1'

@@ -1,6 +1,6 @@
 //! Reading by the API server, as any client does: one GET of the subresource `log`.
 
-use std::{pin::Pin, time::Duration};
+use std::{io, pin::Pin, time::Duration};
 
 use futures::{AsyncBufRead, AsyncBufReadExt, AsyncReadExt};
 use http::Request;
@@ -61,19 +61,25 @@ impl Reading {
         line
     }
 
-    /// All that comes until the server ends the stream.
-    pub async fn into_rest(mut self, within: Duration) -> Vec<u8> {
+    /// All that comes until the server ends the stream, which must be its end.
+    pub async fn into_rest(self, within: Duration) -> Vec<u8> {
+        let (bytes, end) = self.into_end(within).await;
+        end.unwrap();
+        bytes
+    }
+
+    /// All that comes until the server ends the stream, and how it did.
+    pub async fn into_end(mut self, within: Duration) -> (Vec<u8>, io::Result<()>) {
         let mut bytes = Vec::new();
         let read = timeout(within, self.from.read_to_end(&mut bytes)).await;
-        if read.is_err() {
+        let Ok(read) = read else {
             let end = bytes.len().saturating_sub(500);
             panic!(
                 "the stream did not end within {within:?}; {} bytes, at last: {}",
                 bytes.len(),
                 String::from_utf8_lossy(&bytes[end..])
             );
-        }
-        read.unwrap().unwrap();
-        bytes
+        };
+        (bytes, read.map(|_| ()))
     }
 }

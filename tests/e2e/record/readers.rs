@@ -112,7 +112,8 @@ async fn a_right_that_is_taken_away_ends_the_follow_that_it_began() {
         .delete(&reader.name, &DeleteParams::default())
         .await
         .unwrap();
-    let rest = following.into_rest(REVOKED).await;
+    // However it ends, it is before the Job's own end.
+    let (rest, _) = following.into_end(REVOKED).await;
     assert!(!String::from_utf8_lossy(&rest).contains("\"type\":\"complete\""));
     assert_eq!(
         reader::output(&reader.client, TEAM_A, &run.job).await,

@@ -3,6 +3,8 @@
 use std::net::IpAddr;
 
 use herdctl::api::job::Job;
+use k8s_openapi::api::core::v1::Pod;
+use kube::api::DeleteParams;
 
 use crate::{
     node::{self, Process},
@@ -12,7 +14,7 @@ use crate::{
     },
     status::only_attempt,
     team::{Team, namespace::TEAM_A},
-    wait::{RUN, until_true},
+    wait::{RUN, until, until_gone, until_true},
 };
 
 /// A Job in team-a, with its pod.
@@ -33,10 +35,15 @@ impl<'a> Run<'a> {
     /// The same with this prompt, for the scenario that runs its commands.
     pub async fn commands(team: &'a Team, commands: &[&str]) -> Run<'a> {
         let agent = team.agent("bash").await;
+        Run::commands_of(team, &agent, commands).await
+    }
+
+    /// The same by this Agent.
+    pub async fn commands_of(team: &'a Team, agent: &str, commands: &[&str]) -> Run<'a> {
         let lines: Vec<String> = commands.iter().map(|line| format!("RUN: {line}")).collect();
         let prompt = lines.join("\n");
         let job = team
-            .job_with(&agent, |spec| spec.prompt = Some(prompt))
+            .job_with(agent, |spec| spec.prompt = Some(prompt))
             .await;
         Run::of(team, job).await
     }
@@ -73,6 +80,26 @@ impl<'a> Run<'a> {
     pub async fn address(&self) -> IpAddr {
         let pod = self.team.pods().get(&self.pod).await.unwrap();
         pod.status.unwrap().pod_ip.unwrap().parse().unwrap()
+    }
+
+    /// Waits until no container of the pod runs any more.
+    pub async fn pod_ends(&self) {
+        let ended = |pod: &Pod| {
+            let phase = pod
+                .status
+                .as_ref()
+                .and_then(|status| status.phase.as_deref());
+            matches!(phase, Some("Succeeded" | "Failed"))
+        };
+        until(&self.team.pods(), &self.pod, "at its end", RUN, ended).await;
+    }
+
+    /// Deletes the pod of a run that has ended.
+    pub async fn remove_pod(&self) {
+        let pods = self.team.pods();
+        let now = DeleteParams::default();
+        pods.delete(&self.pod, &now).await.unwrap();
+        until_gone(&pods, &self.pod, &self.pod_uid, RUN).await;
     }
 
     /// The sidecar's process, which may be starting.

@@ -1,6 +1,8 @@
 //! Promise: every line of a run is in the file on the volume, once and in order, and whoever reads it by
 //! the Kubernetes API gets the same bytes.
 
+use std::time::Duration;
+
 use herdctl::api::reason::{ExitReason, Reason};
 use serde_json::Value;
 
@@ -10,12 +12,15 @@ use crate::{
         reader,
         run::Run,
     },
-    status::assert_ended,
+    status::{assert_ended, status},
     team::{Team, namespace::TEAM_A},
+    wait::until,
 };
 
 const BLOCKS: usize = 5000;
 const CALLS: usize = 200;
+/// So many calls, beside other tests.
+const LONG: Duration = Duration::from_secs(600);
 /// More than the runner puts into one event, and than one append takes.
 const LARGE: usize = 10 << 20;
 
@@ -23,9 +28,12 @@ const LARGE: usize = 10 << 20;
 async fn five_thousand_blocks_and_two_hundred_calls_are_there_once_and_in_order() {
     let team = Team::shared().await;
     let run = Run::start(&team, &format!("numbered-{BLOCKS}x{CALLS}")).await;
-    let done = run.finished().await;
-    assert_ended(&done, ExitReason::Success, Reason::Completed);
+    until(&team.jobs(), &run.job, "finished", LONG, |job| {
+        status(job).is_final()
+    })
+    .await;
     let sealed = run.sealed().await;
+    assert_ended(&sealed.job, ExitReason::Success, Reason::Completed);
     sealed.assert_intact();
     sealed.assert_blocks(BLOCKS, 0);
     sealed.assert_calls(CALLS);
@@ -80,8 +88,7 @@ async fn the_output_is_the_same_while_the_pod_runs_after_it_and_after_its_contai
         sealed.bytes.starts_with(&early),
         "what was read has changed"
     );
-    let pods = team.pods();
-    crate::wait::until_gone(&pods, &run.pod, &run.pod_uid, crate::wait::RUN).await;
+    run.remove_pod().await;
     let late = reader::output(&team.client, TEAM_A, &run.job).await;
     assert!(
         late.as_ref() == Ok(&sealed.bytes),
