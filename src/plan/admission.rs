@@ -4,7 +4,7 @@
 
 use super::{facts::PodFacts, identity::BoundPod, pod};
 use crate::api::{
-    job::{Attempt, Job},
+    job::{Attempt, Job, JobStatus},
     protocol::{Refusal, RefusalReason},
 };
 
@@ -88,6 +88,13 @@ pub fn to_attempt<'a>(job: &'a Job, asking: Asking<'_>) -> Result<&'a Attempt, R
     Ok(newest)
 }
 
+/// May a stream begin of which the store has nothing yet? Not for a final Job, whose agent must not start any
+/// more; but an agent that started and ended while the store was away has all of its output still to bring.
+pub fn may_begin(job: &Job, attempt: &Attempt) -> bool {
+    let is_final = job.status.as_ref().is_some_and(JobStatus::is_final);
+    !is_final || (attempt.started.is_some() && attempt.ended.is_some())
+}
+
 /// Decides by the pod as the API server knows it; none is one that is gone.
 pub fn of_pod(pod: Option<&PodFacts>, job_uid: &str, asking: Asking<'_>) -> Result<(), Refusal> {
     let name = &asking.pod.name;
@@ -133,7 +140,7 @@ mod tests {
     };
 
     use super::*;
-    use crate::api::job::{JobSpec, JobStatus};
+    use crate::api::{job::JobSpec, reason::Phase};
 
     fn attempt(number: u32) -> Attempt {
         Attempt {
@@ -209,6 +216,30 @@ mod tests {
             let answer = to_attempt(&job, asking(pod, number));
             let reason = answer.as_ref().err().map(|refused| refused.reason);
             assert_eq!(reason, expected, "{attempts:?} {pod:?} {number}");
+        }
+    }
+
+    #[test]
+    fn of_a_final_job_only_what_an_agent_that_ran_has_left_may_begin() {
+        let ran = |started: bool, ended: bool| Attempt {
+            started: started.then_some(DateTime::UNIX_EPOCH),
+            ended: ended.then_some(DateTime::UNIX_EPOCH),
+            ..attempt(1)
+        };
+        for (phase, started, ended, expected) in [
+            (Phase::Pending, false, false, true),
+            (Phase::Running, true, false, true),
+            (Phase::Completed, true, true, true),
+            (Phase::Failed, true, true, true),
+            // Cancelled before its start: the end is that of the Job.
+            (Phase::Cancelled, false, true, false),
+            (Phase::Failed, true, false, false),
+        ] {
+            let attempt = ran(started, ended);
+            let mut job = job(std::slice::from_ref(&attempt));
+            job.status.as_mut().unwrap().phase = Some(phase);
+            let answer = may_begin(&job, &attempt);
+            assert_eq!(answer, expected, "{phase:?} {started} {ended}");
         }
     }
 

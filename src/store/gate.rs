@@ -25,7 +25,8 @@ pub struct Shipper {
     pub pod_uid: String,
     /// The Agent's name: the readable log is filed under it.
     pub agent: String,
-    /// The Job is final: a stream that has begun may bring its rest, and none may begin.
+    /// The Job is final, and its agent never started: a stream that has begun may bring its rest, and none
+    /// may begin.
     pub ended: bool,
 }
 

@@ -13,7 +13,7 @@ use super::{
 };
 use crate::{
     api::{
-        job::{Job, JobStatus},
+        job::Job,
         protocol::{Refusal, RefusalReason},
     },
     kubernetes::call::call,
@@ -58,7 +58,7 @@ impl Gate for Gatekeeper {
             // Its pod may be gone by now, and with it the token's worth; hardly anything is sent any more.
             self.tokens.holder_now(token).await?;
         }
-        admission::to_attempt(&known, asking)?;
+        let fed = admission::to_attempt(&known, asking)?;
         let job_uid = known.metadata.uid.as_deref().unwrap_or_default();
         let namespace_uid = self
             .pods
@@ -74,7 +74,7 @@ impl Gate for Gatekeeper {
             attempt,
             pod_uid: pod.uid.clone(),
             agent: known.spec.agent.clone(),
-            ended: known.status.as_ref().is_some_and(JobStatus::is_final),
+            ended: !admission::may_begin(&known, fed),
         })
     }
 

@@ -67,6 +67,21 @@ async fn a_store_that_is_out_of_reach_until_three_minutes_after_the_end_gets_all
     run.pod_ends().await;
 }
 
+/// It never heard of the attempt while its agent ran.
+#[tokio::test]
+async fn a_store_that_was_out_of_reach_for_a_whole_run_gets_all_of_it() {
+    let team = Team::alone().await;
+    let cut = OutOfReach::begin().await;
+    let run = Run::start(&team, "slow-5").await;
+    let done = run.finished().await;
+    assert_ended(&done, ExitReason::Success, Reason::Completed);
+    assert!(!is_sealed(&status(&done)), "it was not out of reach");
+    drop(cut);
+    let sealed = run.sealed().await;
+    sealed.assert_intact();
+    sealed.assert_blocks(5, 0);
+}
+
 /// The store takes nothing in while some 60 MB come out of the agent at once.
 #[tokio::test]
 async fn a_flood_while_the_store_is_out_of_reach_is_kept_whole() {
