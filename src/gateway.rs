@@ -43,7 +43,7 @@ use self::{
 use crate::{
     https::{self, Limits},
     kubernetes::{ConnectError, connect},
-    process::{serve_probes, terminated},
+    process::{raise_descriptor_limit, serve_probes, terminated},
 };
 
 /// A follower is a connection. The API server keeps idle ones for 90 s and closes them first.
@@ -92,6 +92,8 @@ pub enum GatewayError {
     },
     #[error("failed to go on serving")]
     Serve(#[source] io::Error),
+    #[error("failed to raise the limit of open files")]
+    Descriptors(#[source] io::Error),
     #[error("failed to listen for signals")]
     Signals(#[source] io::Error),
     #[error(transparent)]
@@ -102,6 +104,7 @@ pub enum GatewayError {
 
 /// Runs until SIGTERM or SIGINT.
 pub async fn run(options: Options) -> Result<(), GatewayError> {
+    raise_descriptor_limit().map_err(GatewayError::Descriptors)?;
     let client = connect().await?;
     let (serving, served) = watch::channel(Arc::new(Serving::make(&options.subject, Utc::now())?));
     let (known, front_proxy) = watch::channel(Known::NotYet);

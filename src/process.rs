@@ -4,6 +4,7 @@
 use std::net::SocketAddr;
 
 use axum::{Router, http::StatusCode, routing::get};
+use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use tokio::signal::unix::{SignalKind, signal};
 
 /// Answers `/healthz` for a process that runs, and `/readyz` by `not_ready`: what it waits for, in words,
@@ -23,6 +24,17 @@ where
         .route("/healthz", get(|| async { "ok" }))
         .route("/readyz", get(readyz));
     axum::serve(tokio::net::TcpListener::bind(address).await?, router).await
+}
+
+/// Lets the process have as many descriptors as it may: a connection and a file are one each, and a
+/// container starts with a limit of 1024 where its runtime has no other.
+pub fn raise_descriptor_limit() -> std::io::Result<()> {
+    let limit = getrlimit(Resource::Nofile);
+    let raised = Rlimit {
+        current: limit.maximum,
+        ..limit
+    };
+    Ok(setrlimit(Resource::Nofile, raised)?)
 }
 
 /// Returns when SIGTERM or SIGINT arrives.

@@ -162,14 +162,13 @@ impl Layout {
     }
 
     fn claim_tree(&self, key: &RecordKey, claimed: &mut Claimed) -> io::Result<PathBuf> {
+        if let Some(tree) = self.tree(&key.namespace, &key.namespace_uid)? {
+            return Ok(tree);
+        }
         let tree = self.root.join(&key.namespace);
-        match owner(&tree)? {
-            Some(uid) if uid == key.namespace_uid => return Ok(tree),
-            Some(uid) => {
-                let aside = self.root.join(format!("{}.{uid}", key.namespace));
-                set_aside(&tree, &aside, claimed)?;
-            }
-            None => {}
+        if let Some(other) = owner(&tree)? {
+            let aside = self.root.join(format!("{}.{other}", key.namespace));
+            set_aside(&tree, &aside, claimed)?;
         }
         make(&tree, claimed)?;
         let owner = Owner {

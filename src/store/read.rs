@@ -225,7 +225,10 @@ impl Position {
         let length = usize::try_from(PIECE.min(end - self.at)).unwrap_or_default();
         let (records, key, at) = (Arc::clone(&self.records), self.key.clone(), self.at);
         let file = self.file.take();
+        let turn = Arc::clone(&self.records.readers).acquire_owned();
+        let turn = turn.await.map_err(io::Error::other)?;
         let read = move || {
+            let _turn = turn;
             let file = file.map_or_else(|| records.open_output(&key).map(Arc::new), Ok)?;
             let mut bytes = vec![0; length];
             file.read_exact_at(&mut bytes, at)?;

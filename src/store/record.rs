@@ -97,6 +97,10 @@ impl Record {
             .map(|segment| segment.start)
             .collect();
         let lines = Lines::of_file(&output, &starts, whole(&output)?)?;
+        if starts.last().is_some_and(|start| *start > lines.length) {
+            let message = format!("bytes that were safe are gone: {} are left", lines.length);
+            return Err(io::Error::new(io::ErrorKind::UnexpectedEof, message));
+        }
         if lines.length < output.metadata()?.len() {
             output.set_len(lines.length)?;
             output.sync_all()?;

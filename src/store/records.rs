@@ -10,7 +10,7 @@ use std::thread::{self, JoinHandle};
 use bytes::Bytes;
 use chrono::{DateTime, Utc};
 use rustix::fs::{FlockOperation, flock};
-use tokio::sync::{mpsc, oneshot};
+use tokio::sync::{Semaphore, mpsc, oneshot};
 
 use super::disk::{Disk, Volume};
 use super::gate::{RecordKey, Shipper};
@@ -26,6 +26,9 @@ use crate::api::protocol::{Position, Refusal, RefusalReason};
 /// Commands that wait for the disk; who comes then waits with the request in hand.
 const WAITING_COMMANDS: usize = 1024;
 
+/// When a line wakes hundreds of followers, so many threads read it for them.
+const READERS: usize = 16;
+
 /// As `sysexits.h` has it: an input or output error.
 const EXIT_IO_ERROR: i32 = 74;
 
@@ -34,6 +37,8 @@ const EXIT_IO_ERROR: i32 = 74;
 pub struct Records {
     pub(super) layout: Layout,
     pub(super) published: Arc<Published>,
+    /// Pieces of files that are read at the same time.
+    pub(super) readers: Arc<Semaphore>,
     commands: Option<mpsc::Sender<Command>>,
     keeper: Option<JoinHandle<()>>,
 }
@@ -127,6 +132,7 @@ impl Records {
         Ok(Arc::new(Records {
             layout,
             published,
+            readers: Arc::new(Semaphore::new(READERS)),
             commands: Some(commands),
             keeper: Some(thread.map_err(problem("start a thread for"))?),
         }))

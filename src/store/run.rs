@@ -39,7 +39,7 @@ use super::{
 use crate::{
     https::{self, Limits},
     kubernetes::{ConnectError, connect},
-    process::{serve_probes, terminated},
+    process::{raise_descriptor_limit, serve_probes, terminated},
 };
 
 /// The folder of the certificate authorities on the volume. No namespace has such a name.
@@ -93,6 +93,8 @@ pub enum RunError {
         #[source]
         source: io::Error,
     },
+    #[error("failed to raise the limit of open files")]
+    Descriptors(#[source] io::Error),
     #[error("failed to listen for signals")]
     Signals(#[source] io::Error),
     #[error("a part of the store has ended")]
@@ -101,6 +103,7 @@ pub enum RunError {
 
 /// Runs until SIGTERM or SIGINT.
 pub async fn run(options: Options) -> Result<(), RunError> {
+    raise_descriptor_limit().map_err(RunError::Descriptors)?;
     let client = connect().await?;
     let (news_sender, news) = mpsc::channel(NEWS);
     let records = open(options.data.clone(), news_sender).await?;

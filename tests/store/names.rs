@@ -99,6 +99,24 @@ async fn a_namespace_of_the_same_name_has_its_own_tree() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn an_old_namespace_is_settled_while_the_new_one_works() {
+    let server = Server::start().await;
+    let mut client = server.connect().await;
+    server.gate.name("ns", "job", "second", Some("uid-job"));
+    client.append("job", 1, (0, 0), "new\n").await.length();
+    for job in ["never-ran", "never-ran-either"] {
+        let old = key("ns", job);
+        server.records.seal(&old, closing()).await.unwrap();
+        assert_eq!(client.append("job", 1, (4, 4), "new\n").await.length(), 8);
+        server.gate.name("ns", job, "second", Some("uid-job"));
+        assert_eq!(client.log(job, "").await.body, "", "not the new owner's");
+        client.append(job, 1, (0, 0), "own\n").await.length();
+        assert_eq!(client.log(job, "").await.body, "own\n");
+    }
+    assert_eq!(client.log("job", "").await.body, "new\nnew\n");
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn no_name_leads_out_of_its_place() {
     let server = Server::start().await;
     let mut client = server.connect().await;

@@ -12,6 +12,10 @@ use tokio::time::timeout;
 use crate::api::protocol::{MAX_APPEND_BYTES, Refusal, RefusalReason};
 use crate::store::record::HOLE;
 
+/// A line or two never wait behind large bodies, which may come slowly. They fit into what a connection
+/// takes anyway.
+const SMALL_KIB: u64 = 8;
+
 /// A body that makes no progress for so long is given up.
 const STALLED: Duration = Duration::from_secs(30);
 
@@ -45,7 +49,8 @@ async fn take_whole<'a>(body: &mut Body, room: &'a Semaphore) -> Result<Taken<'a
     }
     let most = size.upper().unwrap_or(u64::MAX);
     let most = most.min(MAX_APPEND_BYTES as u64);
-    let kibibytes = u32::try_from(most.div_ceil(1024)).unwrap_or_default();
+    let kibibytes = most.div_ceil(1024).saturating_sub(SMALL_KIB);
+    let kibibytes = u32::try_from(kibibytes).unwrap_or_default();
     let stopping = |_| Refusal::new(RefusalReason::Retry, "the store is stopping");
     let room = room.acquire_many(kibibytes).await.map_err(stopping)?;
     let capacity = usize::try_from(size.lower()).unwrap_or_default();

@@ -247,7 +247,7 @@ impl Keeper {
         Ok(())
     }
 
-    /// Remembers for ever that a record is not what it was.
+    /// Remembers for ever that a record is not what it was, and what showed it first.
     fn note_altered(
         &mut self,
         key: &RecordKey,
@@ -257,18 +257,17 @@ impl Keeper {
         let Some(record) = self.records.get_mut(key) else {
             return Ok(());
         };
-        if record.document.altered.is_none() {
-            record.document.altered = Some(message.clone());
-            match Keeper::draft(&record.folder, &record.document, round) {
-                Err(Failed::Lost(error)) => return Err(error),
-                // A disk that is full takes it with the next draft; the other half is told in any case.
-                Ok(()) | Err(Failed::Refused(_) | Failed::Altered(_)) => {}
-            }
+        if record.document.altered.is_some() {
+            return Ok(());
         }
-        round.news.push(News::Altered {
-            record: key.clone(),
-            message,
-        });
+        record.document.altered = Some(message.clone());
+        match Keeper::draft(&record.folder, &record.document, round) {
+            Err(Failed::Lost(error)) => return Err(error),
+            // A disk that is full takes it with the next draft; the other half is told in any case.
+            Ok(()) | Err(Failed::Refused(_) | Failed::Altered(_)) => {}
+        }
+        let record = key.clone();
+        round.news.push(News::Altered { record, message });
         Ok(())
     }
 }
