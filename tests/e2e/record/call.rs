@@ -34,6 +34,8 @@ const STORE: &str = "herd-store";
 /// Where the store and the gateways listen.
 pub const STORE_PORT: u16 = 8443;
 pub const GATEWAY_PORT: u16 = 10250;
+/// A server that is there takes a connection at once.
+const CONNECTS: Duration = Duration::from_secs(5);
 /// No call takes longer.
 const LONGEST: Duration = Duration::from_secs(60);
 
@@ -84,7 +86,7 @@ pub fn connect(to: SocketAddr) -> io::Result<TcpStream> {
     // A socket belongs to the network in which it was made, whoever uses it later.
     let connecting = thread::spawn(move || {
         move_into_link_name_space(network.as_fd(), Some(LinkNameSpaceType::Network))?;
-        TcpStream::connect_timeout(&to, LONGEST)
+        TcpStream::connect_timeout(&to, CONNECTS)
     });
     connecting.join().unwrap()
 }
