@@ -133,7 +133,10 @@ async fn get_shows_the_columns_that_tell_how_it_goes() {
     let job = team.job(&agent).await;
     team.pending(&job, Reason::AgentNotFound).await;
     let table = kubectl_ok(&["get", "hj", &job], "").await;
-    assert_eq!(headings(&table), ["NAME", "STATUS", "EXIT", "AGENT", "AGE"]);
+    assert_eq!(
+        headings(&table),
+        ["NAME", "STATUS", "EXIT", "AGENT", "TURNS", "COST", "AGE"]
+    );
     let row: Vec<&str> = table.lines().nth(1).unwrap().split_whitespace().collect();
     assert_eq!(
         row[..3],
@@ -144,8 +147,8 @@ async fn get_shows_the_columns_that_tell_how_it_goes() {
     assert_eq!(
         headings(&wide),
         [
-            "NAME", "STATUS", "EXIT", "AGENT", "AGE", "REASON", "SESSION", "POD", "STARTED",
-            "DURATION"
+            "NAME", "STATUS", "EXIT", "AGENT", "TURNS", "COST", "AGE", "REASON", "SESSION", "POD",
+            "STARTED", "DURATION"
         ]
     );
     assert!(wide.contains("AgentNotFound"), "{wide}");
