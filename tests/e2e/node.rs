@@ -1,6 +1,10 @@
 //! Processes as the machine under the cluster sees them: the node's own namespaces hide nothing from it.
 
-use std::{collections::HashSet, fs, io, path::PathBuf};
+use std::{
+    collections::HashSet,
+    fs, io,
+    path::{Path, PathBuf},
+};
 
 use rustix::process::{Pid, Signal, kill_process};
 
@@ -116,8 +120,18 @@ fn living(part: &str, name: &str, verb: &str) -> Vec<Process> {
 
 /// A namespace of the node's, to be entered.
 pub fn namespace(kind: &str) -> PathBuf {
+    first_process().join("ns").join(kind)
+}
+
+/// A path of the node's, with what is mounted there.
+pub fn path(path: &Path) -> PathBuf {
+    let below = path.strip_prefix("/").expect("a path from the root");
+    first_process().join("root").join(below)
+}
+
+fn first_process() -> PathBuf {
     let pid = fs::read_to_string(cluster::state().join("pids/node1")).unwrap();
-    PathBuf::from(format!("/proc/{}/ns/{kind}", pid.trim()))
+    Path::new("/proc").join(pid.trim())
 }
 
 /// The processes of a pod that are not ours: the agent, and whatever it started.

@@ -20,7 +20,8 @@ const ATTEMPTS: usize = 40;
 
 /// A command that runs a script of many lines.
 fn command(script: &str) -> String {
-    format!("echo {} | base64 -d | bash", BASE64_STANDARD.encode(script))
+    let script = BASE64_STANDARD.encode(script);
+    format!("echo {script} | base64 -d > /tmp/script; bash /tmp/script </dev/null")
 }
 
 /// The text of the tool call's answer.

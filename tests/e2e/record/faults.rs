@@ -20,12 +20,29 @@ use crate::{
     wait::{RUN, until_true},
 };
 
-/// Runs a command in one of the node's namespaces; it must succeed.
-fn on_node(kind: &str, command: &[&str]) {
-    let flag = if kind == "mnt" { "mount" } else { kind };
-    let enter = format!("--{flag}={}", node::namespace(kind).display());
-    let status = Command::new("nsenter").arg(enter).args(command).status();
-    assert!(status.unwrap().success(), "{command:?}");
+/// Runs a command in the node's network, or with its mounts and processes; the words of a failure.
+fn on_node(entered: &[&str], command: &[&str]) -> Result<(), String> {
+    let enter = entered.iter().map(|kind| {
+        let flag = if *kind == "mnt" { "mount" } else { kind };
+        format!("--{flag}={}", node::namespace(kind).display())
+    });
+    let mut entering = Command::new("nsenter");
+    let status = entering.args(enter).args(command).status();
+    if status.is_ok_and(|status| status.success()) {
+        return Ok(());
+    }
+    Err(format!("{command:?} failed"))
+}
+
+const NETWORK: &[&str] = &["net"];
+/// `umount` looks for itself among the processes.
+const MOUNTS: &[&str] = &["mnt", "pid"];
+
+/// Says what could not be put right: a second panic would end all tests.
+fn put_right(done: Result<(), String>) {
+    if let Err(error) = done {
+        eprintln!("a fault stays: {error}");
+    }
 }
 
 /// No packet reaches the store, in connections that there are as well as new ones. It runs, and knows
@@ -57,39 +74,44 @@ impl OutOfReach {
                }}
              }}"
         );
-        on_node("net", &["nft", &rules]);
+        on_node(NETWORK, &["nft", &rules]).unwrap();
         OutOfReach { table }
     }
 }
 
 impl Drop for OutOfReach {
     fn drop(&mut self) {
-        on_node("net", &["nft", "delete", "table", "inet", &self.table]);
+        put_right(on_node(
+            NETWORK,
+            &["nft", "delete", "table", "inet", &self.table],
+        ));
     }
 }
 
 /// A small disk under the store, with all that was on its volume. The store is started anew with it, and
 /// without it, as only a new container sees a mount.
 pub struct SmallDisk {
-    folder: PathBuf,
+    place: PathBuf,
 }
 
 impl SmallDisk {
     /// With so much room left. Returns when the store runs on it.
     pub async fn begin(free: u64) -> SmallDisk {
-        let folder = volume::folder();
         // Stopped, it writes nothing while its files are copied.
         let stopped = store().await;
         assert!(stopped.signal(Signal::STOP));
+        let disk = SmallDisk {
+            place: volume::place(),
+        };
         let kept = tempfile::tempdir().unwrap();
-        copy(&folder, kept.path());
-        let disk = SmallDisk { folder };
+        copy(&disk.place, kept.path()).unwrap();
         let size = option(used(kept.path()) + free);
         on_node(
-            "mnt",
+            MOUNTS,
             &["mount", "-t", "tmpfs", "-o", &size, "none", disk.path()],
-        );
-        disk.copy_on_node(kept.path(), &disk.folder);
+        )
+        .unwrap();
+        copy(kept.path(), &volume::folder()).unwrap();
         assert!(stopped.signal(Signal::KILL));
         until_true("the stopped store is gone", RUN, || async {
             let lives = stopped.lives();
@@ -107,7 +129,7 @@ impl SmallDisk {
     /// Makes room.
     pub fn grow(&self, size: u64) {
         let size = format!("remount,{}", option(size));
-        on_node("mnt", &["mount", "-o", &size, self.path()]);
+        on_node(MOUNTS, &["mount", "-o", &size, self.path()]).unwrap();
     }
 
     /// Brings all back to where it was. Returns when the store runs there.
@@ -117,12 +139,13 @@ impl SmallDisk {
     }
 
     fn path(&self) -> &str {
-        self.folder.to_str().unwrap()
+        self.place.to_str().unwrap()
     }
 
-    fn copy_on_node(&self, from: &Path, to: &Path) {
-        let from = format!("{}/.", from.display());
-        on_node("mnt", &["cp", "-a", &from, to.to_str().unwrap()]);
+    /// From the mount, which the node alone sees, to what is below it.
+    fn take_back(&self) -> Result<(), String> {
+        copy(&volume::folder(), &self.place)?;
+        on_node(MOUNTS, &["umount", "--lazy", self.path()])
     }
 }
 
@@ -132,21 +155,20 @@ impl Drop for SmallDisk {
         for store in &stores {
             store.signal(Signal::STOP);
         }
-        // The mount is in the node's mount namespace alone: from outside its place is the old folder.
-        let kept = tempfile::tempdir().unwrap();
-        self.copy_on_node(&self.folder, kept.path());
-        on_node("mnt", &["umount", "--lazy", self.path()]);
-        copy(kept.path(), &self.folder);
+        put_right(self.take_back());
         for store in &stores {
             store.signal(Signal::KILL);
         }
     }
 }
 
-fn copy(from: &Path, to: &Path) {
+fn copy(from: &Path, to: &Path) -> Result<(), String> {
     let from = format!("{}/.", from.display());
-    let status = Command::new("cp").arg("-a").arg(from).arg(to).status();
-    assert!(status.unwrap().success());
+    let status = Command::new("cp").arg("-a").arg(&from).arg(to).status();
+    match status {
+        Ok(status) if status.success() => Ok(()),
+        _ => Err(format!("{from} can't be copied to {}", to.display())),
+    }
 }
 
 fn option(size: u64) -> String {

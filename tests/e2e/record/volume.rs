@@ -3,15 +3,21 @@
 use std::{fs, path::PathBuf};
 
 use crate::{
-    cluster,
+    cluster, node,
     wait::{RUN, until_true},
 };
 
 /// The claim of the store's StatefulSet, as its volume's folder is named after it.
 const CLAIM: &str = "_data-herd-store-0";
 
-/// The folder of the whole volume, on the machine under the cluster.
+/// The folder of the whole volume, as the node sees it.
 pub fn folder() -> PathBuf {
+    node::path(&place())
+}
+
+/// Where it is: the same path on the node and on the machine under it, which does not see what is mounted
+/// there.
+pub fn place() -> PathBuf {
     let volumes = cluster::state().join("volumes");
     let mut found: Vec<PathBuf> = fs::read_dir(&volumes)
         .unwrap()
