@@ -94,11 +94,13 @@ impl<'a> Run<'a> {
         until(&self.team.pods(), &self.pod, "at its end", RUN, ended).await;
     }
 
-    /// Deletes the pod of a run that has ended.
+    /// Deletes the pod of a run that has ended; that of a run which was stopped leaves by itself.
     pub async fn remove_pod(&self) {
         let pods = self.team.pods();
-        let now = DeleteParams::default();
-        pods.delete(&self.pod, &now).await.unwrap();
+        match pods.delete(&self.pod, &DeleteParams::default()).await {
+            Err(kube::Error::Api(status)) if status.is_not_found() => {}
+            deleted => drop(deleted.unwrap()),
+        }
         until_gone(&pods, &self.pod, &self.pod_uid, RUN).await;
     }
 
