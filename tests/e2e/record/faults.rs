@@ -10,7 +10,7 @@ use std::{
 use rustix::process::Signal;
 
 use crate::{
-    node,
+    node::{self, Process},
     record::{
         call::{STORE_PORT, addresses},
         run::store,
@@ -113,16 +113,7 @@ impl SmallDisk {
         .unwrap();
         copy(kept.path(), &volume::folder()).unwrap();
         assert!(stopped.signal(Signal::KILL));
-        until_true("the stopped store is gone", RUN, || async {
-            let lives = stopped.lives();
-            if lives {
-                Err("it lives".to_owned())
-            } else {
-                Ok(())
-            }
-        })
-        .await;
-        store().await;
+        next_store(&[stopped]).await;
         disk
     }
 
@@ -134,8 +125,9 @@ impl SmallDisk {
 
     /// Brings all back to where it was. Returns when the store runs there.
     pub async fn end(self) {
+        let before = node::operator("store");
         drop(self);
-        store().await;
+        next_store(&before).await;
     }
 
     fn path(&self) -> &str {
@@ -160,6 +152,20 @@ impl Drop for SmallDisk {
             store.signal(Signal::KILL);
         }
     }
+}
+
+/// Returns when these, which were killed, are gone and another store runs.
+async fn next_store(killed: &[Process]) {
+    until_true("the killed store is gone", RUN, || async {
+        let left: Vec<_> = killed.iter().filter(|store| store.lives()).collect();
+        if left.is_empty() {
+            Ok(())
+        } else {
+            Err(format!("{left:?}"))
+        }
+    })
+    .await;
+    store().await;
 }
 
 fn copy(from: &Path, to: &Path) -> Result<(), String> {

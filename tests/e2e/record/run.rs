@@ -1,6 +1,6 @@
 //! A Job whose record a test looks at while it runs.
 
-use std::net::IpAddr;
+use std::{net::IpAddr, sync::Mutex};
 
 use herdctl::api::job::Job;
 use k8s_openapi::api::core::v1::Pod;
@@ -134,14 +134,17 @@ pub async fn store() -> Process {
 }
 
 async fn one(what: &str, find: impl Fn() -> Vec<Process>) -> Process {
+    let seen = Mutex::new(None);
     until_true(&format!("{what} has one process"), RUN, || async {
-        match find().as_slice() {
-            [_] => Ok(()),
+        let mut found = find();
+        match (found.pop(), found.as_slice()) {
+            (Some(process), []) => {
+                *seen.lock().unwrap() = Some(process);
+                Ok(())
+            }
             other => Err(format!("{other:?}")),
         }
     })
     .await;
-    let mut found = find();
-    assert!(!found.is_empty(), "{what} ended a moment later");
-    found.remove(0)
+    seen.into_inner().unwrap().unwrap()
 }
