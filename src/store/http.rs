@@ -19,7 +19,7 @@ mod feed;
 mod read;
 
 /// Bodies that are in memory at the same time, in KiB; who comes then waits before he is read.
-const BODIES_KIB: usize = 16 * 1024;
+const BODIES_KIB: usize = 8 * 1024;
 
 /// What the handlers share.
 struct Shared<G> {

@@ -28,6 +28,7 @@ pub struct Lines {
     pub length: u64,
     /// Lines of the whole file that have an end.
     pub lines: u64,
+    /// Of all bytes; while the first segment grows, its digest is this.
     whole: Sha256,
     /// Where the line begins that has no end yet.
     line_start: u64,
@@ -58,6 +59,7 @@ pub enum End {
 impl Lines {
     /// An attempt's segment begins here.
     pub fn begin_segment(&mut self) {
+        self.whole = self.digest().clone();
         self.line_start = self.length;
         self.segment = SegmentLines {
             start: self.length,
@@ -85,7 +87,14 @@ impl Lines {
 
     /// SHA-256 of all bytes so far, in hex.
     pub fn sha256(&self) -> String {
-        hex(&self.whole)
+        hex(self.digest())
+    }
+
+    fn digest(&self) -> &Sha256 {
+        match self.segment.start {
+            0 => &self.segment.digest,
+            _ => &self.whole,
+        }
     }
 
     /// Takes bytes that were just written behind the others, up to the end of the attempt's verdict.
@@ -145,8 +154,10 @@ impl Lines {
     }
 
     fn add(&mut self, bytes: &[u8]) {
-        self.whole.update(bytes);
         self.segment.digest.update(bytes);
+        if self.segment.start > 0 {
+            self.whole.update(bytes);
+        }
         self.length += bytes.len() as u64;
     }
 
