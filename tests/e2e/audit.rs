@@ -87,6 +87,14 @@ impl Request {
             && (names.contains(&object.name.as_str()) || self.verb == "create")
     }
 
+    /// It asks the API server who somebody is, or what he may do: `TokenReview` or `SubjectAccessReview`.
+    pub fn is_review(&self) -> bool {
+        matches!(
+            self.object().resource.as_str(),
+            "tokenreviews" | "subjectaccessreviews"
+        )
+    }
+
     /// A pod was created by it.
     pub fn created_pod(&self, name: &str) -> bool {
         let Object {
@@ -103,9 +111,10 @@ impl Request {
     }
 }
 
-/// The controller's requests since then, but for upkeep, in the order in which they were received.
-pub fn by_controller(since: DateTime<Utc>) -> Vec<Request> {
-    let user = cluster::controller_user();
+/// The requests of the operator's part (`controller`, `store` or `gateway`) since then, but for upkeep, in
+/// the order in which they were received.
+pub fn by(part: &str, since: DateTime<Utc>) -> Vec<Request> {
+    let user = cluster::user(part);
     let log = fs::read_to_string(cluster::audit_log()).unwrap();
     let mut requests: Vec<Request> = log
         .lines()

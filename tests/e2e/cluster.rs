@@ -67,9 +67,9 @@ pub fn audit_log() -> PathBuf {
     state().join("log/audit.log")
 }
 
-/// The name that the API server gives the controller's service account.
-pub fn controller_user() -> String {
-    given("E2E_CONTROLLER_USER")
+/// The name that the API server gives the service account of the operator's part, such as `store`.
+pub fn user(part: &str) -> String {
+    given(&format!("E2E_{}_USER", part.to_uppercase()))
 }
 
 /// A client of the user `dev`.

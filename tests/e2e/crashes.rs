@@ -9,7 +9,7 @@ use k8s_openapi::api::core::v1::Pod;
 use kube::ResourceExt;
 
 use crate::{
-    audit::{Request, by_controller},
+    audit::{self, Request},
     controller::{Controller, Frozen},
     status::{assert_ended, only_attempt, session, status},
     team::{Team, unique},
@@ -70,7 +70,7 @@ impl Run {
     }
 
     fn created_pods(&self) -> Vec<Request> {
-        let mut requests = by_controller(self.since);
+        let mut requests = audit::by("controller", self.since);
         requests.retain(|request| request.created_pod(&self.pod()));
         requests
     }

@@ -4,8 +4,8 @@
 // What these tests share.
 mod call;
 mod faults;
-mod proof;
-mod reader;
+pub mod proof;
+pub mod reader;
 mod run;
 mod volume;
 

@@ -237,7 +237,9 @@ impl Pod {
         let mut command = match start {
             Start::Plain => Command::new(self.runner()),
             Start::First | Start::FirstUnprivileged | Start::FirstWithSetuid => {
-                let mut command = Command::new("unshare");
+                // As a container starts it, also where the tests run in a shell's background.
+                let mut command = Command::new("env");
+                command.args(["--default-signal", "unshare"]);
                 command.args(["--pid", "--fork", "--kill-child", "--mount-proc"]);
                 if start != Start::First {
                     command.args([

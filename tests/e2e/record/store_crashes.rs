@@ -47,7 +47,6 @@ async fn a_store_that_is_killed_ten_times_during_a_run_has_all_of_it() {
 }
 
 #[tokio::test]
-#[ignore = "written, and not yet seen to end: see the issue of the record"]
 async fn a_store_that_is_out_of_reach_until_three_minutes_after_the_end_gets_all_of_it() {
     let team = Team::shared().await;
     let run = Run::start(&team, "slow-20").await;
@@ -70,7 +69,6 @@ async fn a_store_that_is_out_of_reach_until_three_minutes_after_the_end_gets_all
 
 /// It never heard of the attempt while its agent ran.
 #[tokio::test]
-#[ignore = "written, and not yet seen to end: see the issue of the record"]
 async fn a_store_that_was_out_of_reach_for_a_whole_run_gets_all_of_it() {
     let team = Team::alone().await;
     let cut = OutOfReach::begin().await;
