@@ -20,10 +20,12 @@ use crate::{
 
 /// Intent, pod, running, final and release, and one to add the Job's finalizer.
 const MOST_BY_CONTROLLER: usize = 6;
-/// Whose token it is and the gateway's, the pod, report, progress and seal.
-const MOST_BY_STORE: usize = 6;
+/// The gateway's replicas: each asks for itself.
+const GATEWAYS: usize = 2;
+/// Whose token it is, the pod, report, progress and seal; and whose the gateway's token is.
+const MOST_BY_STORE: usize = 5 + GATEWAYS;
 /// Whether the reader may.
-const MOST_BY_GATEWAY: usize = 1;
+const MOST_BY_GATEWAY: usize = GATEWAYS;
 /// How often the record is read at once.
 const READS: usize = 3;
 /// What is done within this time after a Job's end is counted too.
