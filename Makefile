@@ -21,7 +21,8 @@ demo-down: ## Remove all that the demo set up, also after one that was killed
 	@deploy/demo/down
 
 install: ## Install herdctl for yourself, in cargo's folder of programs; also as "kubectl herd"
-	@cargo install --locked --path . --bin herdctl
+	@deploy/prerequisites rust
+	@cargo install --locked --no-default-features --features operator --path . --bin herdctl
 	@ln -sfn herdctl $(or $(CARGO_INSTALL_ROOT),$(CARGO_HOME),$(HOME)/.cargo)/bin/kubectl-herd
 
 .PHONY: test lint unit chart chart-live e2e cleanup bench crds images

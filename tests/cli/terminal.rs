@@ -130,9 +130,14 @@ async fn a_terminal_gets_colour_unless_it_is_refused() {
 async fn a_table_is_cut_to_the_terminal() {
     let cluster = failed();
     cluster.job(&minted("7f3c0a1b"), 5, Value::Null);
-    let (table, _) = Terminal::start(&cluster, &["jobs", "list", "-o", "wide"], &[])
+    let (table, code) = Terminal::start(&cluster, &["jobs", "list", "-o", "wide"], &[])
         .rest()
         .await;
+    assert_eq!(code, Some(0), "{table}");
+    assert!(
+        table.lines().any(|line| line.contains("7f3c0a1b")),
+        "{table}"
+    );
     for line in table.lines() {
         assert!(line.chars().count() <= 60, "{line:?}");
     }

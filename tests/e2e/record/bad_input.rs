@@ -23,6 +23,8 @@ const MEMORY: u64 = 192 * 1024;
 /// More than an agent says that waits.
 const FAR: u64 = 1 << 20;
 const SLOW_WRITERS: usize = 50;
+/// Large enough to need room that all bodies share.
+const SLOW_BODY: usize = 100_000;
 
 #[tokio::test]
 async fn bad_appends_are_refused_by_name_and_change_nothing() {
@@ -30,8 +32,7 @@ async fn bad_appends_are_refused_by_name_and_change_nothing() {
     let run = Run::start(&team, &format!("wait-for-release-{}", unique("bad"))).await;
     run.tells("\"subtype\":\"init\"").await;
     let store = Store::known_by(&team, &run.pod).await;
-    let pod = team.pods().get(&run.pod).await.unwrap();
-    let own = token(&team, AUDIENCE, Some(&pod)).await;
+    let own = token(&team, AUDIENCE, Some(&run.pod().await)).await;
     let before = volume::output(TEAM_A, &run.job);
     let length = before.len() as u64;
     let gap = store
@@ -109,31 +110,35 @@ async fn ten_thousand_idle_connections_and_slow_writers_hold_nobody_up() {
             SocketAddr::new(known.address.ip(), STORE_PORT),
             SocketAddr::new(gateway, GATEWAY_PORT),
         ];
-        // A server that takes no more has its limit.
         let connections = servers
             .iter()
-            .flat_map(|server| (0..IDLE / 2).map_while(|_| connect(*server).ok()));
+            .flat_map(|server| (0..IDLE / 2).map(|_| connect(*server).unwrap()));
         let connections: Vec<_> = connections.collect();
         (connections, known)
     });
     let (idle, known) = idle.await.unwrap();
-    println!("{} of {IDLE} idle connections", idle.len());
-    let writers = join_all((0..SLOW_WRITERS).map(|_| {
-        let path = protocol::output(TEAM_A, &run.job, 1);
-        let known = &known;
-        async move {
-            let slow = ["--limit-rate", "500", "--max-time", "30"];
-            known
-                .call_with("POST", &path, None, &vec![b'x'; 100_000], &slow)
-                .await
-        }
+    // Whom the store lets in, it waits for.
+    let slow = Run::start(&team, &format!("wait-for-release-{}", unique("slow"))).await;
+    slow.tells("\"subtype\":\"init\"").await;
+    let own = token(&team, AUDIENCE, Some(&slow.pod().await)).await;
+    let kept = volume::output(TEAM_A, &slow.job);
+    let writers = join_all((0..SLOW_WRITERS).map(|_| async {
+        let body = vec![b'x'; SLOW_BODY];
+        known
+            .append_slowly(&slow.job, &own, kept.len() as u64, &body)
+            .await
     }));
     let read = reader::follow(&team.client, TEAM_A, &run.job, Duration::from_secs(90));
     let (writers, read) = tokio::join!(writers, read);
+    // None was refused, and none got through before curl gave up.
     assert!(
-        writers.iter().all(|answer| answer.status != 200),
+        writers.iter().all(|answer| answer.status == 0),
         "{writers:?}"
     );
+    team.cancel(&slow.job).await;
+    let ended = slow.sealed().await;
+    ended.assert_intact();
+    assert!(ended.bytes.starts_with(&kept));
     let sealed = run.sealed().await;
     sealed.assert_blocks(25, 0);
     assert!(read == sealed.bytes);

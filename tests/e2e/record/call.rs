@@ -131,8 +131,7 @@ impl Store {
         self.call_with(method, path, token, body, &[]).await
     }
 
-    /// The same with more of curl's options.
-    pub async fn call_with(
+    async fn call_with(
         &self,
         method: &str,
         path: &str,
@@ -173,11 +172,22 @@ impl Store {
         offset: u64,
         body: &[u8],
     ) -> Answer {
-        let path = protocol::output(TEAM_A, job, attempt);
-        let (at, acked) = (protocol::OFFSET, protocol::ACKED);
-        let path = format!("{path}?{at}={offset}&{acked}={offset}");
-        self.call("POST", &path, token, body).await
+        self.call("POST", &append(job, attempt, offset), token, body)
+            .await
     }
+
+    /// Appends to the first attempt's segment, some bytes a second, and gives up before long.
+    pub async fn append_slowly(&self, job: &str, token: &str, offset: u64, body: &[u8]) -> Answer {
+        let slow = ["--limit-rate", "500", "--max-time", "20"];
+        self.call_with("POST", &append(job, 1, offset), Some(token), body, &slow)
+            .await
+    }
+}
+
+fn append(job: &str, attempt: u32, offset: u64) -> String {
+    let path = protocol::output(TEAM_A, job, attempt);
+    let (at, acked) = (protocol::OFFSET, protocol::ACKED);
+    format!("{path}?{at}={offset}&{acked}={offset}")
 }
 
 /// A token of the service account `default` in team-a, bound to a pod where one is named.

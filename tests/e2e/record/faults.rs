@@ -1,4 +1,4 @@
-//! Faults that are put right again when they are dropped: the store out of reach, and its disk full.
+//! Faults that are put right again: the store out of reach, its disk full, the API server gone.
 
 use std::{
     fs,
@@ -10,6 +10,7 @@ use std::{
 use rustix::process::Signal;
 
 use crate::{
+    cluster,
     node::{self, Process},
     record::{
         call::{STORE_PORT, addresses},
@@ -19,6 +20,9 @@ use crate::{
     team::unique,
     wait::{RUN, until_true},
 };
+
+/// In seconds; long enough to be noticed.
+const API_SERVER_AWAY: &str = "2";
 
 /// Runs a command in the node's network, or with its mounts and processes; the words of a failure.
 fn on_node(entered: &[&str], command: &[&str]) -> Result<(), String> {
@@ -43,6 +47,19 @@ fn put_right(done: Result<(), String>) {
     if let Err(error) = done {
         eprintln!("a fault stays: {error}");
     }
+}
+
+/// Kills the API server and starts it again. Returns when it is ready.
+pub async fn restart_api_server() {
+    let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("deploy/local/restart-apiserver");
+    let restarted = tokio::process::Command::new(script)
+        .arg(API_SERVER_AWAY)
+        .env("NAME", cluster::name())
+        .output()
+        .await
+        .unwrap();
+    let said = String::from_utf8_lossy(&restarted.stderr);
+    assert!(restarted.status.success(), "{said}");
 }
 
 /// No packet reaches the store, in connections that there are as well as new ones. It runs, and knows

@@ -10,12 +10,15 @@ use herdctl::api::{
 };
 use k8s_openapi::api::core::v1::Pod;
 use kube::{Api, Client, api::ListParams};
+use rustix::process::Signal;
 use serde_json::Value;
 
 use crate::{
     cluster,
     kubectl::herdctl,
+    node,
     record::{
+        faults::restart_api_server,
         proof, reader,
         run::{Run, store},
     },
@@ -134,21 +137,26 @@ async fn median_list(client: &Client) -> Duration {
 }
 
 #[tokio::test]
-async fn herdctl_follows_across_restarts_of_store_and_gateways_without_a_gap_or_a_repeat() {
+async fn herdctl_follows_across_restarts_of_store_gateways_and_api_server_without_a_gap_or_a_repeat()
+ {
     let team = Team::alone().await;
-    let run = Run::start(&team, "slow-30").await;
+    let run = Run::start(&team, "slow-40").await;
     let follower = tokio::spawn({
         let job = run.job.clone();
         async move { herdctl(&["jobs", "logs", &job, "--follow", "--output", "jsonl"]).await }
     });
-    run.tells("block 5 of 30").await;
-    store().await.signal(rustix::process::Signal::KILL);
-    run.tells("block 12 of 30").await;
-    for gateway in crate::node::operator("gateway") {
-        gateway.signal(rustix::process::Signal::KILL);
+    run.tells("block 5 of 40").await;
+    assert!(store().await.signal(Signal::KILL));
+    run.tells("block 12 of 40").await;
+    let gateways = node::operator("gateway");
+    assert_eq!(gateways.len(), 2, "{gateways:?}");
+    for gateway in gateways {
+        assert!(gateway.signal(Signal::KILL));
     }
+    run.tells("block 20 of 40").await;
+    restart_api_server().await;
     let sealed = run.sealed().await;
-    sealed.assert_blocks(30, 0);
+    sealed.assert_blocks(40, 0);
     let said = follower.await.unwrap();
     assert_eq!(said.code, 0, "{}", said.err);
     assert!(

@@ -112,8 +112,9 @@ async fn a_right_that_is_taken_away_ends_the_follow_that_it_began() {
         .delete(&reader.name, &DeleteParams::default())
         .await
         .unwrap();
-    // However it ends, it is before the Job's own end.
-    let (rest, _) = following.into_end(REVOKED).await;
+    // Broken off, which no client takes for the record's end.
+    let (rest, end) = following.into_end(REVOKED).await;
+    assert!(end.is_err());
     assert!(!String::from_utf8_lossy(&rest).contains("\"type\":\"complete\""));
     assert_eq!(
         reader::output(&reader.client, TEAM_A, &run.job).await,

@@ -104,6 +104,11 @@ impl<'a> Run<'a> {
         until_gone(&pods, &self.pod, &self.pod_uid, RUN).await;
     }
 
+    /// Its pod's object.
+    pub async fn pod(&self) -> Pod {
+        self.team.pods().get(&self.pod).await.unwrap()
+    }
+
     /// The sidecar's process, which may be starting.
     pub async fn ship(&self) -> Process {
         one("ship", || node::runner(&self.pod_uid, "ship")).await
