@@ -95,3 +95,19 @@ fn every_file_says_first_why_it_exists() {
         Vec::<PathBuf>::new()
     );
 }
+
+#[test]
+fn every_test_target_stands_in_the_table_of_contributing() {
+    let root = PathBuf::from(env::var("CARGO_MANIFEST_DIR").unwrap());
+    let read = |file: &str| fs::read_to_string(root.join(file)).unwrap();
+    let (manifest, contributing) = (read("Cargo.toml"), read("CONTRIBUTING.md"));
+    let targets = manifest.split("[[test]]\nname = \"").skip(1);
+    let targets: Vec<&str> = targets.filter_map(|rest| rest.split('"').next()).collect();
+    assert!(targets.contains(&"house"), "{targets:?}");
+    let rows = contributing
+        .lines()
+        .filter_map(|line| line.split('|').nth(1));
+    let told: Vec<&str> = rows.flat_map(|cell| cell.split([' ', ',', '`'])).collect();
+    let silent = targets.iter().filter(|target| !told.contains(target));
+    assert_eq!(silent.collect::<Vec<_>>(), [&""; 0]);
+}

@@ -3,7 +3,6 @@
 use std::time::Duration;
 
 use chrono::Utc;
-use futures::StreamExt;
 use tokio::time::{Instant, timeout_at};
 
 use super::{
@@ -72,8 +71,12 @@ impl Cancel {
         }
         let until = Instant::now() + self.timeout;
         for job in asked {
-            match timeout_at(until, ended(&cluster, job.name())).await {
-                Ok(end) => tell_end(&job, end, out)?,
+            match timeout_at(until, stages::ended(&cluster, job.name())).await {
+                Ok(Ok(end)) => tell_end(&job, end, out)?,
+                Ok(Err(error)) => {
+                    out.complain(&error);
+                    worst = error.exit_code();
+                }
                 Err(_) => {
                     out.warn(&format!(
                         "{} has not ended within {}; it is still asked to",
@@ -177,17 +180,6 @@ async fn ask(cluster: &Cluster, job: JobView, out: &mut Out) -> Result<Option<Jo
     out.line(&words)?;
     out.flush()?;
     Ok(Some(job))
-}
-
-/// How the Job ended; none if it was deleted meanwhile.
-async fn ended(cluster: &Cluster, name: &str) -> Option<JobView> {
-    let mut changes = std::pin::pin!(stages::changes(cluster, name));
-    while let Some(job) = changes.next().await {
-        if job.is_final() {
-            return Some(job);
-        }
-    }
-    None
 }
 
 fn tell_end(job: &JobView, end: Option<JobView>, out: &mut Out) -> Result<(), CliError> {

@@ -11,7 +11,7 @@ use kube::{
 };
 use serde_json::json;
 
-use self::explain::{Request, explain, no_answer};
+use self::explain::{Request, Scope, explain, no_answer};
 use super::{error::CliError, view::JobView};
 use crate::{
     api::{agent::Agent, job::Job},
@@ -122,7 +122,7 @@ impl Cluster {
         }
     }
 
-    pub async fn create(&self, job: &Job, write: Write) -> Result<JobView, CliError> {
+    pub async fn create(&self, job: &Job, write: Write) -> Result<JobView, NotMade> {
         let name = job.name_any();
         let request = self.request("create", "jobs.herdctl.dev").named(&name);
         let params = PostParams {
@@ -131,11 +131,17 @@ impl Cluster {
         };
         let object = serde_json::to_value(job)
             .and_then(serde_json::from_value)
-            .map_err(CliError::unprintable)?;
-        let created = self
-            .call(&request, self.jobs(false).create(&params, &object))
-            .await?;
-        Ok(JobView(created))
+            .map_err(|error| NotMade::Refused(CliError::unprintable(error)))?;
+        let jobs = self.jobs(false);
+        let answer = tokio::time::timeout(CALL_TIMEOUT, jobs.create(&params, &object)).await;
+        match answer {
+            Ok(Ok(job)) => Ok(JobView(job)),
+            Ok(Err(error)) if explain::is_open(&error) => {
+                Err(NotMade::Open(explain(&request, &error)))
+            }
+            Ok(Err(error)) => Err(NotMade::Refused(explain(&request, &error))),
+            Err(_) => Err(NotMade::Open(no_answer(&request, CALL_TIMEOUT))),
+        }
     }
 
     /// Asks for a Job's end. A Job of the same name that was made meanwhile is not touched.
@@ -228,8 +234,25 @@ impl Cluster {
             server: &self.server,
             verb,
             resource,
-            namespace: Some(&self.namespace),
+            scope: Scope::Namespace(&self.namespace),
             name: None,
+        }
+    }
+}
+
+/// Why no new Job came back.
+#[derive(Debug)]
+pub enum NotMade {
+    /// There is none.
+    Refused(CliError),
+    /// There may be one all the same: the request went out, and its answer did not come.
+    Open(CliError),
+}
+
+impl From<NotMade> for CliError {
+    fn from(not_made: NotMade) -> Self {
+        match not_made {
+            NotMade::Refused(error) | NotMade::Open(error) => error,
         }
     }
 }

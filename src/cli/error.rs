@@ -66,6 +66,20 @@ impl CliError {
         self
     }
 
+    /// The same as the cause of something that asks for other steps.
+    #[must_use]
+    pub fn leads_to(self, what: impl Into<String>) -> Self {
+        match self {
+            CliError::Closed => self,
+            CliError::Told(mut complaint) => {
+                let cause = std::mem::replace(&mut complaint.what, what.into());
+                complaint.because.insert(0, cause);
+                complaint.next.clear();
+                CliError::Told(complaint)
+            }
+        }
+    }
+
     #[must_use]
     pub fn next(mut self, step: impl Into<String>) -> Self {
         if let CliError::Told(complaint) = &mut self {

@@ -83,6 +83,10 @@ pub enum Level {
 pub struct Event(pub Value);
 
 impl Event {
+    pub fn of(text: &[u8]) -> Option<Self> {
+        serde_json::from_slice(text).map(Event).ok()
+    }
+
     /// The string at this JSON pointer; empty where there is none.
     pub fn text(&self, pointer: &str) -> &str {
         self.0

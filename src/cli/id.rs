@@ -59,10 +59,16 @@ impl fmt::Display for JobId {
 
 /// The Job that is meant.
 pub async fn find(cluster: &Cluster, id: &JobId) -> Result<JobView, CliError> {
-    match id {
-        JobId::Last(agent) => last(cluster, agent.as_ref()).await,
-        JobId::Named(text) => named(cluster, text).await,
+    let text = match id {
+        JobId::Last(agent) => return last(cluster, agent.as_ref()).await,
+        JobId::Named(text) => text,
+    };
+    if text.parse::<Name>().is_ok()
+        && let Some(job) = cluster.job(text).await?
+    {
+        return Ok(job);
     }
+    beginning(cluster, text).await
 }
 
 async fn last(cluster: &Cluster, agent: Option<&Name>) -> Result<JobView, CliError> {
@@ -86,12 +92,8 @@ async fn last(cluster: &Cluster, agent: Option<&Name>) -> Result<JobView, CliErr
     present(cluster, name).await
 }
 
-async fn named(cluster: &Cluster, text: &str) -> Result<JobView, CliError> {
-    if text.parse::<Name>().is_ok()
-        && let Some(job) = cluster.job(text).await?
-    {
-        return Ok(job);
-    }
+/// The only Job whose name begins so.
+pub async fn beginning(cluster: &Cluster, text: &str) -> Result<JobView, CliError> {
     let all = cluster.names(&Selection::default()).await?;
     let names: Vec<&str> = all.iter().filter_map(|job| job.name.as_deref()).collect();
     let found: Vec<&str> = names

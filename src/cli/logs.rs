@@ -5,7 +5,7 @@ use futures::stream;
 
 use super::{
     Session,
-    cluster::{CALL_TIMEOUT, Cluster},
+    cluster::Cluster,
     error::CliError,
     event::Level,
     exit::Exit,
@@ -13,11 +13,12 @@ use super::{
     name::Name,
     out::Out,
     play::{Form, Player, Stop},
-    record::{Record, Wanted},
-    render::Detail,
+    record::{Record, STORE_PATIENCE, Wanted},
+    render::{Detail, Whole},
     time,
-    view::{JobView, short},
+    view::{self, JobView, short},
 };
+use crate::api::record::Output;
 
 /// Show what an agent did, during the run and after
 #[derive(Debug, clap::Args)]
@@ -44,7 +45,7 @@ pub struct Logs {
     #[arg(long, value_name = "LINES")]
     tail: Option<u64>,
     /// Show everything: thinking, standard error, results of tools in full
-    #[arg(long, conflicts_with = "output")]
+    #[arg(long)]
     full: bool,
     /// In which form
     #[arg(short, long, value_name = "FORMAT", default_value = "text")]
@@ -83,36 +84,42 @@ impl Logs {
         self.tell_missing(&player, job.as_ref(), out)
     }
 
-    /// Nothing shown is told, with its reason; fewer lines than the status counts is an error.
+    /// Nothing shown is told, with its reason; other lines than the status vouches for are an error.
     fn tell_missing(
         &self,
         player: &Player,
         job: Option<&JobView>,
         out: &mut Out,
     ) -> Result<Exit, CliError> {
-        let all = self.tail.is_none() && self.since.is_none();
+        let whole = player.whole();
         let sealed = job
             .and_then(JobView::output)
             .filter(|output| output.sealed.is_some());
-        if let Some(output) = sealed.filter(|output| all && output.lines != player.seen) {
-            return Err(CliError::new(format!(
-                "{} lines came, and the Job's status counts {}",
-                player.seen, output.lines
-            ))
-            .next(format!("{{program}} jobs verify {}", self.id)));
+        if let Some(what) = sealed.zip(whole.as_ref()).and_then(difference) {
+            return Err(CliError::new(what).next(format!("{{program}} jobs verify {}", self.id)));
         }
         if player.seen == 0 {
             let state = job
                 .map(|job| job.in_passing(Utc::now()))
                 .unwrap_or_default();
-            let asked = if all { "no output yet" } else { "no such line" };
+            let asked = match whole {
+                Some(_) => "no output yet",
+                None => "no such line",
+            };
             out.say(&out.words.dotted([asked, state.as_str()]));
-        } else if player.shown == 0 {
+        } else if player.shown == 0 && self.level > Level::Info {
             out.say(&format!(
-                "none of the {} lines is of that level",
-                player.seen
+                "none of the {} is of that level",
+                view::lines(player.seen)
             ));
-        } else if !self.follow && job.is_some_and(|job| !job.is_final()) {
+        } else if player.shown == 0 {
+            let hint = if self.full { "" } else { "; --full shows all" };
+            out.say(&format!(
+                "nothing for people in {}{hint}",
+                view::lines(player.seen)
+            ));
+        }
+        if !self.follow && job.is_some_and(|job| !job.is_final()) {
             out.say(&format!(
                 "it goes on; follow it with {} jobs logs -f {}",
                 out.program, self.id
@@ -122,22 +129,50 @@ impl Logs {
     }
 }
 
-/// The Job's name, and the Job unless it was deleted: its record stays readable by its name.
-pub async fn find(cluster: &Cluster, id: &JobId) -> Result<(String, Option<JobView>), CliError> {
-    let error = match id::find(cluster, id).await {
-        Ok(job) => return Ok((job.name().to_owned(), Some(job))),
-        Err(error) => error,
-    };
-    if let JobId::Named(text) = id
-        && let Ok(name) = text.parse::<Name>()
-    {
-        let record = Record {
-            cluster,
-            job: name.as_str(),
-        };
-        if record.info(CALL_TIMEOUT).await.is_ok() {
-            return Ok((text.clone(), None));
-        }
+/// What the lines that came have other than the status says.
+fn difference((status, came): (Output, &Whole)) -> Option<String> {
+    if status.lines != came.lines {
+        return Some(format!(
+            "{} came, and the Job's status counts {}",
+            view::lines(came.lines),
+            status.lines
+        ));
     }
-    Err(error)
+    let sha256 = status.sha256.filter(|sha256| *sha256 != came.sha256)?;
+    Some(format!(
+        "the digest of what came is {}, and the Job's status says {}",
+        view::digest(&came.sha256),
+        view::digest(&sha256)
+    ))
+}
+
+/// The Job's name, and the Job unless it was deleted: its record stays readable by its name, also where
+/// that is the beginning of another's.
+pub async fn find(cluster: &Cluster, id: &JobId) -> Result<(String, Option<JobView>), CliError> {
+    let JobId::Named(text) = id else {
+        return id::find(cluster, id).await.map(with_name);
+    };
+    let Ok(name) = text.parse::<Name>() else {
+        return id::beginning(cluster, text).await.map(with_name);
+    };
+    let error = match cluster.job(name.as_str()).await {
+        Ok(Some(job)) => return Ok(with_name(job)),
+        Ok(None) => None,
+        Err(error) => Some(error),
+    };
+    let record = Record {
+        cluster,
+        job: name.as_str(),
+    };
+    if record.info(STORE_PATIENCE).await.is_ok() {
+        return Ok((name.to_string(), None));
+    }
+    match error {
+        Some(error) => Err(error),
+        None => id::beginning(cluster, text).await.map(with_name),
+    }
+}
+
+fn with_name(job: JobView) -> (String, Option<JobView>) {
+    (job.name().to_owned(), Some(job))
 }

@@ -1,18 +1,23 @@
 //! Plays a record to the person: as text or line by line as it is, to its end or as long as he stays.
 
 use futures::{Stream, StreamExt};
+use sha2::{Digest, Sha256};
 use tokio::signal::unix::{SignalKind, signal};
 
+use self::sift::Sift;
 use super::{
     error::CliError,
-    event::{Event, Head, Level},
+    event::{Event, Head},
     lines::{Lines, Next},
     out::Out,
     record::{News, Reader},
-    render::{Detail, Renderer},
+    render::{Detail, Renderer, Whole},
+    verify::hex,
     view::short,
 };
 use crate::api::reason::{ExitReason, Phase};
+
+mod sift;
 
 /// In which form.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, clap::ValueEnum)]
@@ -38,13 +43,18 @@ pub enum Stop {
 /// Shows lines, and counts them.
 pub struct Player {
     job: String,
-    level: Level,
     lines: Lines,
-    /// None: lines go out as they are.
-    renderer: Option<Renderer>,
+    shows: Shows,
+    /// Of all lines so far; none where they don't begin with the record's first.
+    digest: Option<Sha256>,
     /// How many lines came, and how many of them were shown.
     pub seen: u64,
     pub shown: u64,
+}
+
+enum Shows {
+    Text(Renderer),
+    Lines(Sift),
 }
 
 impl Player {
@@ -52,12 +62,20 @@ impl Player {
     pub fn new(job: &str, form: Form, detail: Detail, whole: bool) -> Self {
         Player {
             job: job.to_owned(),
-            level: detail.level,
             lines: Lines::default(),
-            renderer: (form == Form::Text).then(|| Renderer::new(job, detail, whole)),
+            shows: match form {
+                Form::Text => Shows::Text(Renderer::new(job, detail)),
+                Form::Jsonl => Shows::Lines(Sift::new(detail.level)),
+            },
+            digest: whole.then(Sha256::default),
             seen: 0,
             shown: 0,
         }
+    }
+
+    /// The record as far as it came; none where its beginning was not asked for.
+    pub fn whole(&self) -> Option<Whole> {
+        whole(self.seen, self.digest.as_ref())
     }
 
     /// Plays until the end, or until the person leaves. `stages` are words about the Job that come beside.
@@ -99,25 +117,34 @@ impl Player {
 
     fn feed(&mut self, bytes: &[u8], out: &mut Out) -> Result<Option<Stop>, CliError> {
         let mut stop = None;
-        let (renderer, level) = (&mut self.renderer, self.level);
-        let (seen, shown) = (&mut self.seen, &mut self.shown);
-        self.lines.feed(bytes, |line| {
+        let Player {
+            lines,
+            shows,
+            digest,
+            seen,
+            shown,
+            ..
+        } = self;
+        lines.feed(bytes, |line| {
             *seen += 1;
+            if let Some(digest) = digest {
+                digest.update(line);
+            }
             let head = Head::of(line);
-            let was_shown = match (&head, renderer.as_mut()) {
-                (Some(head), Some(renderer)) => renderer.show(head, line, out)?,
+            let is_last = head.as_ref().is_some_and(Head::is_complete);
+            let all = if is_last {
+                whole(*seen, digest.as_ref())
+            } else {
+                None
+            };
+            let was_shown = match (&head, &mut *shows) {
+                (Some(head), Shows::Text(text)) => text.show(head, line, all.as_ref(), out)?,
                 // What is no event is no text either; as a line of the file it is passed on.
-                (None, Some(_)) => false,
-                (head, None) => {
-                    let wanted = head.as_ref().is_none_or(|head| head.level() >= level);
-                    if wanted {
-                        out.bytes(line)?;
-                    }
-                    wanted
-                }
+                (None, Shows::Text(_)) => false,
+                (head, Shows::Lines(sift)) => sift.pass(head.as_ref(), line, out)?,
             };
             *shown += u64::from(was_shown);
-            if head.is_some_and(|head| head.is_complete()) {
+            if is_last {
                 stop = Some(complete(line)?);
                 return Ok(Next::Stop);
             }
@@ -127,9 +154,13 @@ impl Player {
     }
 }
 
+fn whole(lines: u64, digest: Option<&Sha256>) -> Option<Whole> {
+    let sha256 = hex(digest?.clone());
+    Some(Whole { lines, sha256 })
+}
+
 fn complete(line: &[u8]) -> Result<Stop, CliError> {
-    let event: Option<Event> = serde_json::from_slice(line).map(Event).ok();
-    let outcome = event.and_then(|event| event.outcome());
+    let outcome = Event::of(line).and_then(|event| event.outcome());
     let (phase, exit_reason) = outcome.ok_or_else(|| {
         CliError::new(
             "the last line of the output tells an outcome that this program does not know",

@@ -14,6 +14,7 @@ use self::{answer::OutputError, pause::Pause};
 use super::{
     cluster::{CALL_TIMEOUT, Cluster, explain},
     error::CliError,
+    view::short,
 };
 use crate::api::{
     GROUP,
@@ -28,8 +29,10 @@ const VERSION: &str = "output-v1";
 /// A connection that is silent for so long is checked: the other side may be gone without a word.
 const SILENCE: Duration = Duration::from_secs(60);
 /// What an API server says that has just started (no such kind, no right) is believed after this.
-const GRACE: Duration = Duration::from_secs(10);
-/// What is over so soon is not worth a word.
+pub const GRACE: Duration = Duration::from_secs(10);
+/// A store that has not answered a short question by then is said not to.
+pub const STORE_PATIENCE: Duration = Duration::from_secs(3);
+/// What is over so soon is not worth a word; and what stands for so long is back.
 const BLIP: Duration = Duration::from_secs(1);
 
 /// Which lines.
@@ -99,6 +102,7 @@ impl<'a> Record<'a> {
             begun: false,
             pause: Pause::default(),
             away: None,
+            waiting: None,
         }
     }
 
@@ -153,8 +157,10 @@ pub struct Reader<'a> {
     /// The record has answered once.
     begun: bool,
     pause: Pause,
-    /// While somebody on the way is away.
+    /// Since no more bytes come, because somebody on the way is away or breaks off again and again.
     away: Option<Away>,
+    /// What came while the person had still to be told that it comes again.
+    waiting: Option<Bytes>,
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -176,14 +182,18 @@ impl Default for Away {
 impl Reader<'_> {
     /// What comes next. It may be dropped at any await: whatever is taken is given at once.
     pub async fn next(&mut self) -> Result<News, CliError> {
+        if let Some(bytes) = self.waiting.take() {
+            return Ok(News::Bytes(bytes));
+        }
         loop {
+            let unsteady = self.wanted.follow && self.away.is_some();
             let Some(body) = &mut self.body else {
                 if let Some(news) = self.connect().await? {
                     return Ok(news);
                 }
                 continue;
             };
-            let lost = match timeout(SILENCE, body.frame()).await {
+            let lost = match timeout(if unsteady { BLIP } else { SILENCE }, body.frame()).await {
                 Ok(Some(Ok(frame))) => match frame.into_data() {
                     Ok(bytes) if !bytes.is_empty() => return Ok(self.received(bytes)),
                     _ => continue,
@@ -191,6 +201,10 @@ impl Reader<'_> {
                 Ok(Some(Err(error))) => OutputError::of(self.record, &error),
                 Ok(None) if self.is_the_end().await => return Ok(News::End),
                 Ok(None) => OutputError::cut(),
+                Err(_) if unsteady => match self.away.take() {
+                    Some(away) if away.told => return Ok(News::Back),
+                    _ => continue,
+                },
                 Err(_) if self.is_behind().await => OutputError::silent(SILENCE),
                 Err(_) => continue,
             };
@@ -204,6 +218,10 @@ impl Reader<'_> {
     fn received(&mut self, bytes: Bytes) -> News {
         self.place = self.place.map(|place| place + bytes.len() as u64);
         self.pause = Pause::default();
+        if self.away.take().is_some_and(|away| away.told) {
+            self.waiting = Some(bytes);
+            return News::Back;
+        }
         News::Bytes(bytes)
     }
 
@@ -227,13 +245,15 @@ impl Reader<'_> {
                 "the record of {} went on at byte {begins}, not at byte {place}",
                 self.record.job
             ))
-            .next("read it again from the start: {program} jobs logs"));
+            .next(format!(
+                "read it again from the start: {{program}} jobs logs {}",
+                short(self.record.job)
+            )));
         }
         self.place = self.place.or(answer.begins);
         self.body = Some(answer.body);
         self.begun = true;
-        let away = self.away.take();
-        Ok(away.filter(|away| away.told).map(|_| News::Back))
+        Ok(None)
     }
 
     fn query(&self) -> String {

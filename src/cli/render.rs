@@ -41,28 +41,43 @@ pub struct Renderer {
     detail: Detail,
     calls: Calls,
     parts: Parts,
-    /// Lines so far, where the record is read from its start.
-    count: Option<u64>,
+}
+
+/// What a reader of a whole record has in hands when its last line has come.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Whole {
+    pub lines: u64,
+    /// Of all bytes, in hex: the one that the Job's status names.
+    pub sha256: String,
 }
 
 impl Renderer {
-    /// `whole`: the lines begin with the first.
-    pub fn new(job: &str, detail: Detail, whole: bool) -> Self {
+    pub fn new(job: &str, detail: Detail) -> Self {
         Renderer {
             job: job.to_owned(),
             detail,
             calls: Calls::default(),
             parts: Parts::default(),
-            count: whole.then_some(0),
         }
     }
 
-    /// Shows a line. True when it was shown.
-    pub fn show(&mut self, head: &Head, line: &[u8], out: &mut Out) -> Result<bool, CliError> {
-        self.count = self.count.map(|count| count + 1);
-        let Some(event) = self.parts.join(head, line) else {
+    /// Shows a line; `whole` is the record up to here, where it came from its start. True when it was
+    /// shown.
+    pub fn show(
+        &mut self,
+        head: &Head,
+        line: &[u8],
+        whole: Option<&Whole>,
+        out: &mut Out,
+    ) -> Result<bool, CliError> {
+        let Some(text) = self.parts.join(head, line) else {
             return Ok(false);
         };
+        // The head of an event in parts stands in the whole.
+        let (Some(head), Some(event)) = (Head::of(&text), Event::of(&text)) else {
+            return Ok(false);
+        };
+        let head = &head;
         if head.level() < self.detail.level {
             // What it was about must be known when its result is an error.
             if head.kind == "tool_use" {
@@ -76,7 +91,7 @@ impl Renderer {
             "tool_use" => self.tool_use(head, &event, out),
             "tool_result" => self.tool_result(head, &event, out),
             "error" => self.error(head, &event, out),
-            "complete" => self.complete(&event, out),
+            "complete" => self.complete(&event, whole, out),
             _ => self.system(head, &event, out),
         }
     }
@@ -195,7 +210,12 @@ impl Renderer {
         self.paragraph(head, event, &sign, text.trim_end(), Some(Colour::Dim), out)
     }
 
-    fn complete(&self, event: &Event, out: &mut Out) -> Result<bool, CliError> {
+    fn complete(
+        &self,
+        event: &Event,
+        whole: Option<&Whole>,
+        out: &mut Out,
+    ) -> Result<bool, CliError> {
         let style = out.style;
         let text = |pointer| one_line(event.text(pointer), MAX_GIST);
         let sign = match event.outcome() {
@@ -213,14 +233,11 @@ impl Renderer {
         if event.text("/status") != "completed" {
             outcome = format!("{outcome} {reason}");
         }
-        let digest = one_line(event.text("/sha256"), 64);
-        let sealed = format!("sealed {}", digest.chars().take(12).collect::<String>());
-        let sealed = match self.count {
-            Some(count) => format!(
-                "{count} line{}, {sealed}",
-                if count == 1 { "" } else { "s" }
-            ),
-            None => sealed,
+        let sealed = match whole {
+            Some(Whole { lines, sha256 }) => {
+                format!("{}, sealed {}", view::lines(*lines), view::digest(sha256))
+            }
+            None => "sealed".to_owned(),
         };
         let took = event.number("/durationMs").map(|ms| ms as i64);
         let took = took.map(chrono::TimeDelta::milliseconds).map(time::span);

@@ -106,13 +106,11 @@ async fn last_result(record: Record<'_>, wanted: Wanted) -> Result<Option<String
             News::End => return Ok(found),
         };
         lines.feed(&bytes, |line| {
-            if let Some(head) = Head::of(line)
-                && let Some(event) = parts.join(&head, line)
-                && head
-                    .subtype
-                    .as_deref()
-                    .is_none_or(|subtype| subtype == "result")
+            if let Some(event) = Head::of(line).and_then(|head| parts.join(&head, line))
+                && let Some(head) = Head::of(&event)
+                && head.subtype.as_deref() == Some("result")
                 && head.line.is_some()
+                && let Some(event) = Event::of(&event)
             {
                 found = answer(&event).or(found.take());
             }

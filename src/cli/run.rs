@@ -10,7 +10,7 @@ use uuid::Uuid;
 
 use super::{
     Session,
-    cluster::{Cluster, Lookup, Write},
+    cluster::{Cluster, Lookup, NotMade, Write},
     error::CliError,
     exit::Exit,
     id,
@@ -95,7 +95,10 @@ impl Run {
             None => {}
         }
         check_agent(&cluster, &job.spec).await?;
-        let job = cluster.create(&job, Write::Real).await?;
+        let job = match cluster.create(&job, Write::Real).await {
+            Err(NotMade::Open(error)) => self.look_for(&cluster, &job.name_any(), error).await?,
+            made => made?,
+        };
         if self.follow {
             return follow(&cluster, &job, out).await;
         }
@@ -133,6 +136,27 @@ impl Run {
         // Saves the controller a request before the first attempt.
         job.metadata.finalizers = Some(vec![JOB_FINALIZER.into()]);
         Ok(job)
+    }
+
+    /// The Job whose making was not answered. A second one would be a second run, so nobody is told to try
+    /// again as long as there may be a first.
+    async fn look_for(
+        &self,
+        cluster: &Cluster,
+        name: &str,
+        error: CliError,
+    ) -> Result<JobView, CliError> {
+        match cluster.job(name).await {
+            // Only a name that was minted for it tells that it is ours.
+            Ok(Some(job)) if self.name.is_none() => Ok(job),
+            Ok(None) => Err(error),
+            Ok(Some(_)) | Err(_) => Err(error
+                .leads_to(format!("it is not known whether Job {name} was made"))
+                .next(format!(
+                    "see before you try again: {{program}} jobs show {}",
+                    short(name)
+                ))),
+        }
     }
 
     fn print(

@@ -1,7 +1,5 @@
 //! `herdctl jobs show`: all that is known of one Job, with what to do next.
 
-use std::time::Duration;
-
 use super::{
     Session,
     cluster::{Cluster, Lookup},
@@ -9,14 +7,11 @@ use super::{
     exit::Exit,
     id::{self, JobId},
     out::Out,
-    record::Record,
+    record::{Record, STORE_PATIENCE},
 };
 
 mod limits;
 mod text;
-
-/// A store that has not answered by then is said not to.
-const STORE_PATIENCE: Duration = Duration::from_secs(3);
 
 /// Show one Job: how it goes, why it ended, what holds for it
 #[derive(Debug, clap::Args)]

@@ -1,30 +1,92 @@
 //! What happens to a Job before its first line: told beside the output, since a person who waits wants to
 //! know for what.
 
+use std::future::ready;
+
 use chrono::{DateTime, Utc};
 use futures::{Stream, StreamExt, stream};
 use kube::runtime::{WatchStreamExt, watcher};
+use tokio::time::Instant;
 
-use super::{cluster::Cluster, play::Stage, time, view::JobView};
+use super::{
+    cluster::{Cluster, explain},
+    error::CliError,
+    play::Stage,
+    record::GRACE,
+    time,
+    view::JobView,
+};
 use crate::api::reason::{Phase, Reason};
 
 /// A watch whose connection has silently died is noticed when the server should have ended it.
 pub const WATCH_SECONDS: u32 = 60;
 
-/// A Job as it changes, beginning with how it is; it ends when the Job is deleted.
-pub fn changes(cluster: &Cluster, name: &str) -> impl Stream<Item = JobView> + use<> {
+/// A Job as it changes, beginning with how it is; it ends when the Job is deleted, or is not there. After
+/// an error it is tried again.
+pub fn changes(
+    cluster: &Cluster,
+    name: &str,
+) -> impl Stream<Item = Result<JobView, watcher::Error>> + use<> {
     let config = watcher::Config::default()
         .fields(&format!("metadata.name={name}"))
         .timeout(WATCH_SECONDS);
+    let mut listed = false;
     watcher(cluster.jobs(false), config)
         .default_backoff()
-        .filter_map(async |change| match change {
-            Ok(watcher::Event::Apply(job) | watcher::Event::InitApply(job)) => Some(Some(job)),
-            Ok(watcher::Event::Delete(_)) => Some(None),
-            Ok(watcher::Event::Init | watcher::Event::InitDone) | Err(_) => None,
+        .filter_map(move |change| {
+            ready(match change {
+                Ok(watcher::Event::Apply(job)) => Some(Some(Ok(JobView(job)))),
+                Ok(watcher::Event::Delete(_)) => Some(None),
+                Ok(watcher::Event::Init) => {
+                    listed = false;
+                    None
+                }
+                Ok(watcher::Event::InitApply(job)) => {
+                    listed = true;
+                    Some(Some(Ok(JobView(job))))
+                }
+                // What was deleted while nobody watched has no event of its own.
+                Ok(watcher::Event::InitDone) => (!listed).then_some(None),
+                Err(error) => Some(Some(Err(error))),
+            })
         })
-        .take_while(|job| std::future::ready(job.is_some()))
-        .filter_map(async |job| job.map(JobView))
+        .take_while(|change| ready(change.is_some()))
+        .filter_map(ready)
+}
+
+/// How a Job ended; none if it was deleted meanwhile. An error where the right to see it is missing:
+/// whatever else keeps the watch from it passes.
+pub async fn ended(cluster: &Cluster, name: &str) -> Result<Option<JobView>, CliError> {
+    let mut changes = std::pin::pin!(changes(cluster, name));
+    let (mut seen, mut refused) = (false, None);
+    while let Some(change) = changes.next().await {
+        match change {
+            Ok(job) if job.is_final() => return Ok(Some(job)),
+            Ok(_) => (seen, refused) = (true, None),
+            Err(error) => {
+                let Some(refusal) = refusal(cluster, &error) else {
+                    continue;
+                };
+                let since = *refused.get_or_insert_with(Instant::now);
+                if !seen || since.elapsed() >= GRACE {
+                    return Err(refusal);
+                }
+            }
+        }
+    }
+    Ok(None)
+}
+
+/// Words for a watch that the API server does not allow.
+fn refusal(cluster: &Cluster, error: &watcher::Error) -> Option<CliError> {
+    let (verb, error) = match error {
+        watcher::Error::InitialListFailed(error) => ("list", error),
+        watcher::Error::WatchStartFailed(error) => ("watch", error),
+        _ => return None,
+    };
+    let refused = matches!(error, kube::Error::Api(status) if matches!(status.code, 401 | 403));
+    let request = cluster.request(verb, "jobs.herdctl.dev");
+    refused.then(|| explain::explain(&request, error))
 }
 
 /// The stages that a Job goes through, until it has ended.
@@ -32,7 +94,9 @@ pub fn stages(cluster: &Cluster, name: &str) -> impl Stream<Item = Stage> + use<
     let mut last: Option<(String, DateTime<Utc>)> = None;
     let mut troubled = String::new();
     changes(cluster, name)
-        .take_while(|job| std::future::ready(!job.is_final()))
+        // Told beside the output: whoever may not watch does without.
+        .filter_map(|change| ready(change.ok()))
+        .take_while(|job| ready(!job.is_final()))
         .flat_map(move |job| {
             let now = Utc::now();
             let mut told = Vec::new();

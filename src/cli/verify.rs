@@ -1,5 +1,6 @@
 //! `herdctl jobs verify`: recomputes what was promised of a record, from the bytes that a reader gets.
 
+pub use self::check::hex;
 use self::check::{Check, Finding};
 use super::{
     Session,

@@ -199,6 +199,17 @@ pub fn turns(turns: u64) -> String {
     format!("{turns} turn{}", if turns == 1 { "" } else { "s" })
 }
 
+/// `1 line`.
+pub fn lines(lines: u64) -> String {
+    format!("{lines} line{}", if lines == 1 { "" } else { "s" })
+}
+
+/// The beginning of a digest, by which people know it.
+pub fn digest(sha256: &str) -> String {
+    const SHOWN: usize = 12;
+    one_line(sha256, 64).chars().take(SHOWN).collect()
+}
+
 /// Dollars to the cent; below one, where the first figure stands.
 pub fn cost(dollars: f64) -> String {
     if dollars >= 0.01 || dollars <= 0.0 {

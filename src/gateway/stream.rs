@@ -56,6 +56,8 @@ pub enum BrokenOff {
     AnotherJob,
     #[error("the store went away, and nothing says where the lines began")]
     PlaceUnknown,
+    #[error("the output store answers, and no more lines come: {0}")]
+    NoMore(String),
     #[error("the output store went on at byte {got}, not at byte {wanted}")]
     WrongPlace { wanted: u64, got: u64 },
     #[error(transparent)]

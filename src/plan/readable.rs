@@ -11,22 +11,29 @@ const MAX_SHOWN: usize = 400;
 /// The text of an event, with its line ends; none when it says nothing to people.
 pub fn line(event: &Value) -> Option<String> {
     let text = |name: &str| event[name].as_str().unwrap_or_default();
-    let (sign, said) = match text("type") {
-        "start" => (
-            '▶',
-            format!(
-                "attempt {} of {}: {}",
-                event["attempt"],
-                text("job"),
-                text("message")
-            ),
-        ),
-        "output" => (' ', text("content").to_owned()),
-        "tool_use" => ('→', call(event)),
-        "tool_result" => ('←', short(&event["content"])),
-        "error" => ('✗', text("message").to_owned()),
-        "complete" => ('■', outcome(event)),
+    let kind = text("type");
+    let sign = match kind {
+        "start" => '▶',
+        "output" => ' ',
+        "tool_use" => '→',
+        "tool_result" => '←',
+        "error" => '✗',
+        "complete" => '■',
         _ => return None,
+    };
+    let said = match kind {
+        _ if event["fragment"].is_string() => in_parts(event)?,
+        "start" => format!(
+            "attempt {} of {}: {}",
+            event["attempt"],
+            text("job"),
+            text("message")
+        ),
+        "output" => text("content").to_owned(),
+        "tool_use" => call(event),
+        "tool_result" => short(&event["content"]),
+        "error" => text("message").to_owned(),
+        _ => outcome(event),
     };
     let said: String = lines(said.trim_end()).collect();
     if said.is_empty() {
@@ -34,6 +41,14 @@ pub fn line(event: &Value) -> Option<String> {
     }
     let time: String = lines(text("timestamp")).collect();
     Some(format!("{time} {sign} {said}\n"))
+}
+
+/// What was too long for one line of the record. It is not put together for this log: an agent may say
+/// 16 MiB at once, and as many agents as there are would have them held in memory.
+fn in_parts(event: &Value) -> Option<String> {
+    let parts = &event["parts"];
+    let said = format!("(too long for this log: in output.jsonl in {parts} parts)");
+    (event["part"] == 1).then_some(said)
 }
 
 fn call(event: &Value) -> String {
@@ -98,7 +113,22 @@ mod tests {
             Some("T ■ failed, error, OOMKilled\n")
         );
         assert_eq!(shown(json!({"type": "system", "subtype": "init"})), None);
-        assert_eq!(shown(json!({"type": "output", "fragment": "half"})), None);
+    }
+
+    #[test]
+    fn of_an_event_in_parts_is_said_once_where_it_is() {
+        let part = |kind: &str, part: u64| {
+            let event =
+                json!({"type": kind, "timestamp": "T", "part": part, "parts": 3, "fragment": "{"});
+            line(&event)
+        };
+        let said = "(too long for this log: in output.jsonl in 3 parts)\n";
+        assert_eq!(part("output", 1), Some(format!("T   {said}")));
+        assert_eq!(part("tool_use", 1), Some(format!("T → {said}")));
+        assert_eq!(part("tool_result", 1), Some(format!("T ← {said}")));
+        assert_eq!(part("error", 1), Some(format!("T ✗ {said}")));
+        assert_eq!(part("output", 2), None);
+        assert_eq!(part("system", 1), None);
     }
 
     #[test]

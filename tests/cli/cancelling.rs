@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use crate::cluster::Cluster;
+use crate::cluster::{Cluster, status};
 
 fn running(names: &[&str]) -> Cluster {
     let cluster = Cluster::start();
@@ -139,4 +139,44 @@ async fn all_are_tried_and_the_worst_counts() {
 #[tokio::test]
 async fn nothing_named_is_a_usage_error() {
     running(&[]).program.run(&["jobs", "cancel"]).await.exits(2);
+}
+
+#[tokio::test]
+async fn whoever_may_not_see_the_end_is_told_so() {
+    for (to, verb) in [
+        ("fieldSelector=metadata.name", "list"),
+        ("watch=true", "watch"),
+    ] {
+        let cluster = running(&["a"]);
+        let words = format!("User \"jane\" cannot {verb} resource \"jobs\"");
+        cluster.fail(
+            to,
+            99,
+            403,
+            status(403, "Forbidden", &words, json!({"kind": "jobs"})),
+        );
+        let ran = cluster
+            .program
+            .run(&["jobs", "cancel", "a", "--wait", "--timeout", "25s"])
+            .await
+            .exits(1);
+        ran.prints(&["a asked to stop"]).says(&[
+            &format!("error: you may not {verb} jobs.herdctl.dev"),
+            "cannot",
+        ]);
+    }
+}
+
+#[tokio::test]
+async fn waiting_ends_for_a_job_that_was_deleted_while_nobody_watched() {
+    let cluster = running(&["a"]);
+    cluster.fail("fieldSelector=metadata.name", 1, 503, "not now");
+    let cancel = cluster
+        .program
+        .start(&["jobs", "cancel", "a", "--wait", "--timeout", "20s"]);
+    cluster
+        .until("the list has failed", |world| world.faults[0].times == 0)
+        .await;
+    cluster.change(|world| world.delete("a"));
+    cancel.rest().await.exits(0).prints(&["a has been deleted"]);
 }

@@ -29,6 +29,8 @@ pub struct World {
     pub agents: BTreeMap<String, Value>,
     pub records: BTreeMap<String, Record>,
     pub faults: Vec<Fault>,
+    /// So many Jobs are made without an answer.
+    pub lost: usize,
     /// Answers of an earlier epoch break off.
     pub epoch: u64,
     /// Method and path of every request.
@@ -148,8 +150,13 @@ impl Cluster {
         });
     }
 
-    /// The API server goes away with all its connections.
+    /// The API server goes away with all its connections; none of them carries what comes after.
     pub fn stop(&mut self) {
+        self.change(|world| world.epoch += 1);
+        self.end();
+    }
+
+    fn end(&mut self) {
         if let Some(server) = self.server.take() {
             server.stop();
         }
@@ -221,6 +228,17 @@ pub fn status(code: u16, reason: &str, message: &str, details: Value) -> String 
 
 impl Drop for Cluster {
     fn drop(&mut self) {
-        self.stop();
+        self.end();
     }
+}
+
+/// What the gateway answers where neither a Job nor a record has this name.
+pub fn no_record(name: &str) -> String {
+    let details = json!({"group": "herdctl.dev", "kind": "joboutputs", "name": name});
+    status(
+        404,
+        "NotFound",
+        "no Job of that name, and no record",
+        details,
+    )
 }

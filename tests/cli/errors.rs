@@ -84,6 +84,16 @@ async fn a_certificate_of_another_authority_is_not_trusted() {
     ]);
 }
 
+#[tokio::test]
+async fn a_cluster_that_cannot_be_connected_to_is_no_namespace() {
+    let program = Program::new("", NAMESPACE);
+    let cluster = json!({"server": "https://localhost:1", "proxy-url": "gopher://localhost"});
+    program.write_kubeconfig(&cluster, NAMESPACE);
+    let ran = program.run(&["jobs", "list"]).await.exits(1);
+    assert!(!ran.stderr.contains("namespaces"), "{ran:#?}");
+    ran.says(&["error: failed to connect to the cluster\n"]);
+}
+
 /// A TLS server with a certificate of its own making.
 async fn serve_tls() -> u16 {
     let made = rcgen::generate_simple_self_signed(["localhost".to_owned()]).unwrap();
@@ -146,7 +156,7 @@ async fn a_missing_right_is_named_with_who_can_give_it() {
         "error: you may not create jobs.herdctl.dev job-",
         "in namespace team-a",
         "because: jobs.herdctl.dev is forbidden: User \"jane\"",
-        "kubectl create rolebinding herd-edit --namespace team-a --clusterrole=edit --user=jane",
+        "kubectl create rolebinding herd-edit-jane --namespace team-a --clusterrole=edit --user=jane",
     ]);
 }
 
@@ -163,8 +173,34 @@ async fn a_right_that_is_missing_everywhere_is_another_binding() {
     let ran = cluster.program.run(&["jobs", "list", "-A"]).await.exits(1);
     ran.says(&[
         "you may not list jobs.herdctl.dev in all namespaces",
-        "clusterrolebinding herd-view --clusterrole=view",
+        "clusterrolebinding herd-view-jane --clusterrole=view",
     ]);
+}
+
+#[tokio::test]
+async fn what_is_proposed_can_be_typed_whatever_the_user_is_called() {
+    for (user, name, typed) in [
+        ("Jane@Example.com", "jane-example-com", "Jane@Example.com"),
+        (
+            "system:serviceaccount:team-a:bot",
+            "system-serviceaccount-team-a-bot",
+            "system:serviceaccount:team-a:bot",
+        ),
+        (
+            "https://sso/#o'neil $(id)",
+            "https-sso-o-neil-id",
+            r"'https://sso/#o'\''neil $(id)'",
+        ),
+    ] {
+        let cluster = Cluster::start();
+        let words = format!("User \"{user}\" cannot list resource \"jobs\"");
+        let refusal = status(403, "Forbidden", &words, json!({"kind": "jobs"}));
+        cluster.fail("/jobs", 1, 403, refusal);
+        let ran = cluster.program.run(&["jobs", "list"]).await.exits(1);
+        ran.says(&[&format!(
+            "kubectl create rolebinding herd-view-{name} --namespace team-a --clusterrole=view --user={typed}\n"
+        )]);
+    }
 }
 
 #[tokio::test]
@@ -323,6 +359,7 @@ async fn the_part_that_does_not_answer_is_named_and_the_job_goes_on() {
             "error: can't read the output of job-7f3c",
             part,
             "the Job goes on, and its output is kept",
+            "jobs logs -f 7f3c0a1b\n",
         ]);
     }
 }

@@ -3,7 +3,7 @@
 use serde_json::json;
 
 use crate::{
-    cluster::{Cluster, minted, status},
+    cluster::{Cluster, minted, no_record, status},
     record::{close, segment, status_of},
 };
 
@@ -21,15 +21,17 @@ fn pending() -> (Cluster, String, Vec<u8>) {
 #[tokio::test]
 async fn it_begins_while_the_job_is_pending_and_ends_with_the_last_line() {
     let (cluster, name, bytes) = pending();
+    // The store has not heard of the Job yet.
+    cluster.fail("/log", 2, 404, no_record(&name));
     let mut logs = cluster.program.start(&ARGUMENTS);
     cluster
-        .until("asked although there is no record", |world| {
+        .until("asked until the store knows the Job", |world| {
             world
                 .requests
                 .iter()
                 .filter(|request| request.contains("/log"))
                 .count()
-                >= 2
+                >= 3
         })
         .await;
     let first = bytes.iter().position(|&byte| byte == b'\n').unwrap() + 1;
@@ -182,6 +184,7 @@ async fn a_name_that_comes_back_as_another_job_is_not_read_on() {
 #[tokio::test]
 async fn a_job_that_is_deleted_before_its_first_line_ends_it() {
     let (cluster, name, _) = pending();
+    cluster.fail("/log", 1, 404, no_record(&name));
     let logs = cluster.program.start(&ARGUMENTS);
     cluster
         .until("asked", |world| {
@@ -230,4 +233,59 @@ async fn a_finished_job_is_followed_to_its_end_at_once() {
     cluster.record(&name, &bytes, true);
     let ran = cluster.program.run(&ARGUMENTS).await.exits(0);
     assert_eq!(ran.stdout.as_bytes(), bytes);
+}
+
+#[tokio::test]
+async fn a_record_that_always_breaks_off_is_given_up_unless_it_is_followed() {
+    let (cluster, name, bytes) = pending();
+    cluster.job(&name, 60, json!({"phase": "completed"}));
+    cluster.record(&name, &bytes, true);
+    cluster.change(|world| {
+        let record = world.records.get_mut(&name).unwrap();
+        // A piece, and then never more.
+        record.cuts = [100; 3].into_iter().chain([0; 1_000]).collect();
+    });
+    let program = &cluster.program;
+    let run = async |verb: &str| program.run(&["jobs", verb, "7f3c"]).await.exits(1);
+    let (logs, verify, result) = tokio::join!(run("logs"), run("verify"), run("result"));
+    for ran in [logs, verify, result] {
+        ran.says(&[
+            "error: can't read the output of job-7f3c0a1b",
+            "next: the Job goes on, and its output is kept; try again, or wait: herdctl jobs logs -f 7f3c0a1b",
+        ]);
+    }
+}
+
+#[tokio::test]
+async fn a_quiet_agent_does_not_keep_it_secret_that_somebody_is_back() {
+    let (mut cluster, name, bytes) = pending();
+    let first = bytes.iter().position(|&byte| byte == b'\n').unwrap() + 1;
+    cluster.record(&name, &bytes[..first], false);
+    let mut logs = cluster.program.start(&ARGUMENTS);
+    logs.line().await;
+    cluster.stop();
+    logs.tells("the API server does not answer").await;
+    cluster.start_again();
+    // Not a byte came since.
+    logs.tells("it answers again").await;
+    cluster.append(&name, &bytes[first..], true);
+    assert_eq!(
+        logs.rest().await.exits(0).stdout.as_bytes(),
+        &bytes[first..]
+    );
+}
+
+#[tokio::test]
+async fn a_name_without_a_job_or_a_record_says_where_to_look() {
+    let (cluster, name, _) = pending();
+    cluster.fail("/log", 1, 404, no_record(&name));
+    let ran = cluster
+        .program
+        .run(&["jobs", "logs", "7f3c"])
+        .await
+        .exits(1);
+    ran.says(&[
+        "there is no output of job-7f3c0a1b",
+        "next: see why: herdctl jobs show 7f3c0a1b",
+    ]);
 }

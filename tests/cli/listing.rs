@@ -213,3 +213,17 @@ async fn a_watch_as_json_is_an_object_a_line() {
         assert_eq!(job["metadata"]["name"], name);
     }
 }
+
+#[tokio::test]
+async fn a_proxys_page_that_breaks_the_watch_is_one_clean_line() {
+    let cluster = some();
+    let page = format!("<html>\n\x1b[2J<b>Bad Gateway</b>\n{}", "x".repeat(5_000));
+    cluster.fail("watch=true", 1, 502, page);
+    let mut watch = cluster.program.start(&["jobs", "list", "-w"]);
+    watch.tells("the watch broke and is begun again").await;
+    watch.interrupt();
+    let ran = watch.rest().await;
+    assert!(!ran.stderr.contains('\x1b'), "{ran:#?}");
+    assert_eq!(ran.stderr.lines().count(), 1, "{ran:#?}");
+    assert!(ran.stderr.len() < 1_000, "{ran:#?}");
+}

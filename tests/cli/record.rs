@@ -20,7 +20,10 @@ use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
 use tokio::sync::watch;
 
-use crate::server::{Shared, form, not_found, object};
+use crate::{
+    cluster::Record,
+    server::{Shared, form, not_found, object},
+};
 
 /// When every recorded run begins.
 pub fn begin() -> DateTime<Utc> {
@@ -123,12 +126,14 @@ pub fn hex(bytes: &[u8]) -> String {
 
 pub fn info(shared: &Shared, name: &str) -> Response {
     let world = shared.world.lock().unwrap();
-    let Some(record) = world.records.get(name) else {
-        return not_found("joboutputs", name);
+    let (job, bytes, sealed) = match world.records.get(name) {
+        Some(record) => (json!({}), record.bytes.len(), record.sealed),
+        None if world.jobs.contains_key(name) => (Value::Null, 0, false),
+        None => return not_found("joboutputs", name),
     };
     object(
         json!({"apiVersion": "herdctl.dev/output-v1", "kind": "JobOutput", "metadata": {"name": name},
-        "job": {}, "bytes": record.bytes.len(), "sealed": record.sealed}),
+        "job": job, "bytes": bytes, "sealed": sealed}),
     )
 }
 
@@ -154,7 +159,10 @@ pub fn log(shared: Shared, name: &str, query: &str) -> Response {
     };
     let (at, cut, uid, epoch) = {
         let mut world = shared.world.lock().unwrap();
-        let Some(record) = world.records.get_mut(name) else {
+        // A Job that has said nothing yet has a record without a byte.
+        let awaited = world.jobs.contains_key(name).then(Record::default);
+        let mut awaited = awaited.filter(|_| !world.records.contains_key(name));
+        let Some(record) = awaited.as_mut().or_else(|| world.records.get_mut(name)) else {
             return not_found("joboutputs", name);
         };
         let at = match (of("offset"), of("tail"), of("since")) {

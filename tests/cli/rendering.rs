@@ -156,6 +156,73 @@ async fn an_event_in_parts_is_shown_as_one() {
     assert!(ran.stdout.contains(long.trim_end()));
 }
 
+/// Two calls with long results, of which the second is an error; and a line that was never finished.
+fn long_results() -> (Cluster, Vec<String>) {
+    let mut stream = String::new();
+    for (id, command, is_error) in [("a", "make good", false), ("b", "make bad", true)] {
+        let call =
+            json!({"type": "tool_use", "id": id, "name": "Bash", "input": {"command": command}});
+        let result = json!({"type": "tool_result", "tool_use_id": id, "is_error": is_error, "content": "word ".repeat(100_000)});
+        for (kind, block) in [("assistant", call), ("user", result)] {
+            let line = json!({"type": kind, "message": {"id": "m", "content": [block]}});
+            stream.push_str(&format!("{line}\n"));
+        }
+    }
+    let (segment, _) = translate(stream.as_bytes(), 0);
+    let bytes = String::from_utf8(segment).unwrap();
+    let parts = |bytes: &str| -> Vec<String> {
+        let lines = bytes.split_inclusive('\n');
+        lines
+            .filter(|line| line.contains("\"part\":"))
+            .map(str::to_owned)
+            .collect()
+    };
+    let failed = parts(&bytes[bytes.find("make bad").unwrap()..]);
+    assert!(
+        failed.len() > 1 && parts(&bytes).len() > failed.len(),
+        "they were to be split"
+    );
+    let cluster = Cluster::start();
+    cluster.job("j", 60, json!({"phase": "running"}));
+    // A pod that died in the middle of an event, and the next attempt.
+    let record = [&bytes, &parts(&bytes)[0], &bytes]
+        .map(String::as_str)
+        .concat();
+    cluster.record("j", record.as_bytes(), false);
+    (cluster, failed)
+}
+
+#[tokio::test]
+async fn an_event_in_parts_is_as_grave_as_the_whole_of_it() {
+    let (cluster, failed) = long_results();
+    let all = cluster.program.run(&["jobs", "logs", "j"]).await.exits(0);
+    let bad = |text: &str| {
+        text.lines()
+            .filter(|line| line.contains("make bad") && line.contains("✖"))
+            .count()
+    };
+    assert_eq!(bad(&all.stdout), 2, "{}", all.stdout);
+    all.prints(&["make good  ✔"]);
+    let errors = cluster
+        .program
+        .run(&["jobs", "logs", "j", "--level", "error"])
+        .await
+        .exits(0);
+    assert_eq!(bad(&errors.stdout), 2, "{}", errors.stdout);
+    assert!(!errors.stdout.contains("make good"), "{}", errors.stdout);
+    let lines = cluster
+        .program
+        .run(&["jobs", "logs", "j", "--level", "error", "-o", "jsonl"])
+        .await
+        .exits(0);
+    let shown: Vec<&str> = lines
+        .stdout
+        .split_inclusive('\n')
+        .filter(|line| line.contains("tool_result"))
+        .collect();
+    assert_eq!(shown, [&failed[..], &failed].concat());
+}
+
 #[tokio::test]
 async fn a_level_shows_what_is_at_least_so_grave() {
     let errors = logs("schema_always_invalid", &["--level", "error"]).await;
@@ -228,9 +295,95 @@ async fn fewer_lines_than_the_status_counts_are_an_error() {
 async fn no_output_says_why_there_is_none() {
     let cluster = Cluster::start();
     cluster.job("j", 42, json!({"phase": "pending", "reason": "ImagePull"}));
-    cluster.record("j", b"", false);
     let ran = cluster.program.run(&["jobs", "logs", "j"]).await.exits(0);
-    ran.says(&["no output yet · pending for 4"]);
+    ran.says(&["no output yet · pending for 4", "follow it with"]);
+}
+
+#[tokio::test]
+async fn lines_that_are_not_for_people_are_counted_and_the_follow_is_named() {
+    let cluster = Cluster::start();
+    let (segment, _) = segment("success");
+    // What is there in the first seconds of every run.
+    let begun: Vec<u8> = segment
+        .split_inclusive(|&byte| byte == b'\n')
+        .take(2)
+        .flatten()
+        .copied()
+        .collect();
+    cluster.job("j", 3, json!({"phase": "running"}));
+    cluster.record("j", &begun, false);
+    let ran = cluster.program.run(&["jobs", "logs", "j"]).await.exits(0);
+    assert!(!ran.stderr.contains("level"), "{ran:#?}");
+    ran.says(&[
+        "nothing for people in 2 lines; --full shows all\n",
+        "it goes on; follow it with herdctl jobs logs -f j\n",
+    ]);
+    for form in [&["--full"][..], &["--full", "-o", "text"], &["-o", "jsonl"]] {
+        let arguments = [&["jobs", "logs", "j"][..], form].concat();
+        let ran = cluster.program.run(&arguments).await.exits(0);
+        assert_eq!(
+            ran.stderr,
+            "it goes on; follow it with herdctl jobs logs -f j\n"
+        );
+        assert_eq!(ran.stdout.lines().count(), 2, "{ran:#?}");
+    }
+}
+
+#[tokio::test]
+async fn the_digest_that_is_told_is_the_whole_files() {
+    let (cluster, bytes) = finished("success");
+    let digest = &crate::record::hex(&bytes)[..12];
+    for arguments in [
+        &["logs", "7f3c"][..],
+        &["logs", "7f3c", "-f"],
+        &["show", "7f3c"],
+    ] {
+        let ran = cluster
+            .program
+            .run(&[&["jobs"], arguments].concat())
+            .await
+            .exits(0);
+        ran.prints(&[&format!("sealed {digest}")]);
+    }
+    // Whoever has only the end has no digest to tell.
+    for from in [["--tail", "2"], ["--since", "2026-01-02T12:04:34"]] {
+        let ran = logs("success", &from).await;
+        assert!(ran.stdout.ends_with(" · sealed\n"), "{}", ran.stdout);
+    }
+}
+
+#[tokio::test]
+async fn a_torn_line_is_counted_too() {
+    let cluster = Cluster::start();
+    let (mut segment, verdict) = segment("success");
+    segment.extend_from_slice(b"{\"torn\n");
+    let bytes = close(segment, &verdict);
+    cluster.job("j", 60, status_of(&bytes, &verdict));
+    cluster.record("j", &bytes, true);
+    let ran = cluster.program.run(&["jobs", "logs", "j"]).await.exits(0);
+    let digest = &crate::record::hex(&bytes)[..12];
+    ran.prints(&[&format!(" · 10 lines, sealed {digest}\n")]);
+}
+
+#[tokio::test]
+async fn other_bytes_than_the_status_vouches_for_are_an_error() {
+    let (cluster, bytes) = finished("success");
+    let altered = String::from_utf8(bytes)
+        .unwrap()
+        .replace("All done.", "All gone.");
+    cluster.record(&minted("7f3c0a1b"), altered.as_bytes(), true);
+    for form in ["text", "jsonl"] {
+        let ran = cluster
+            .program
+            .run(&["jobs", "logs", "7f3c", "-o", form])
+            .await
+            .exits(1);
+        ran.prints(&["All gone."]).says(&[
+            "error: the digest of what came is ",
+            "and the Job's status says ",
+            "jobs verify 7f3c",
+        ]);
+    }
 }
 
 #[tokio::test]

@@ -286,3 +286,48 @@ async fn another_user_is_impersonated() {
         cluster.look().requests
     );
 }
+
+#[tokio::test]
+async fn a_job_whose_answer_was_lost_is_found_and_not_made_again() {
+    let cluster = with_agent();
+    cluster.change(|world| world.lost = 1);
+    let ran = cluster.program.run(&["run", "reviewer"]).await.exits(0);
+    let job = only_job(&cluster.look());
+    assert_eq!(ran.stdout.trim_end(), job["metadata"]["name"]);
+    assert_eq!(cluster.count("POST"), 1);
+}
+
+#[tokio::test]
+async fn a_job_that_may_have_been_made_is_to_be_looked_for_first() {
+    // The name was the person's own: the Job of that name may be an older one.
+    let cluster = with_agent();
+    cluster.change(|world| world.lost = 1);
+    let ran = cluster
+        .program
+        .run(&["run", "reviewer", "--name", "x"])
+        .await
+        .exits(1);
+    ran.says(&[
+        "error: it is not known whether Job x was made",
+        "because: can't reach the API server",
+        "next: see before you try again: herdctl jobs show x",
+    ]);
+    // Nobody can say.
+    let cluster = with_agent();
+    cluster.fail("POST", 1, 504, "gateway timeout");
+    cluster.fail("jobs/job-", 9, 503, "service unavailable");
+    let ran = cluster.program.run(&["run", "reviewer"]).await.exits(1);
+    assert!(!ran.stderr.contains("next: try again"), "{ran:#?}");
+    ran.says(&["it is not known whether Job job-"]);
+}
+
+#[tokio::test]
+async fn a_job_that_was_not_made_may_be_tried_again() {
+    let cluster = with_agent();
+    cluster.fail("POST", 1, 502, "bad gateway");
+    let ran = cluster.program.run(&["run", "reviewer"]).await.exits(1);
+    ran.says(&[
+        "error: failed to create jobs.herdctl.dev",
+        "next: try again",
+    ]);
+}

@@ -337,10 +337,16 @@ fn create(shared: &Shared, body: &[u8], dry_run: bool) -> Response {
     }
     job["metadata"]["uid"] = format!("uid-{name}").into();
     job["metadata"]["creationTimestamp"] = "2026-01-02T03:04:05Z".into();
+    let lost = world.lost > 0;
     if !dry_run {
         world.put(job.clone());
+        world.lost = world.lost.saturating_sub(1);
         drop(world);
         shared.changed.send_modify(|count| *count += 1);
+    }
+    if lost {
+        let broken = stream::once(async { Err::<Bytes, _>(std::io::Error::other("lost")) });
+        return Body::from_stream(broken).into_response();
     }
     (StatusCode::CREATED, axum::Json(job)).into_response()
 }

@@ -60,3 +60,23 @@ async fn the_record_of_a_deleted_job_is_checked_against_itself() {
     let ran = cluster.program.run(&["jobs", "verify", "j"]).await.exits(0);
     ran.prints(&["✔ attempt 1", "· the whole file: there is no Job any more"]);
 }
+
+#[tokio::test]
+async fn a_deleted_jobs_record_goes_before_a_job_whose_name_it_begins() {
+    let (cluster, bytes) = sealed();
+    cluster.change(|world| world.delete("j"));
+    cluster.job("j-2", 60, json!({"phase": "running"}));
+    let (other, _) = segment("success");
+    cluster.record("j-2", &other, false);
+    let logs = ["jobs", "logs", "j", "-o", "jsonl"];
+    let ran = cluster.program.run(&logs).await.exits(0);
+    assert_eq!(ran.stdout.as_bytes(), bytes);
+    let ran = cluster.program.run(&["jobs", "verify", "j"]).await.exits(0);
+    ran.says(&["j is as it was recorded"]);
+    let ran = cluster.program.run(&["jobs", "result", "j"]).await.exits(0);
+    assert_eq!(ran.stdout, "C\n");
+    // Where there is no such record, the beginning is enough.
+    cluster.change(|world| world.records.remove("j"));
+    let ran = cluster.program.run(&logs).await.exits(0);
+    assert_eq!(ran.stdout.as_bytes(), other);
+}

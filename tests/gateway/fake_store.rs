@@ -57,6 +57,8 @@ pub struct Records {
     pub busy: Arc<AtomicBool>,
     /// While true it doesn't say where answers begin nor whose they are.
     pub mute: Arc<AtomicBool>,
+    /// While true its answers with lines break off before the first.
+    pub broken: Arc<AtomicBool>,
     /// How often open answers were ended before their record.
     ended: Arc<AtomicUsize>,
 }
@@ -109,6 +111,7 @@ impl FakeStore {
                 open: Arc::default(),
                 busy: Arc::default(),
                 mute: Arc::default(),
+                broken: Arc::default(),
                 ended: Arc::default(),
             },
             identity: ca.server("localhost"),
@@ -269,7 +272,7 @@ fn lines(
     job: String,
     begins: usize,
     follow: bool,
-) -> impl futures::Stream<Item = Result<Bytes, std::convert::Infallible>> {
+) -> impl futures::Stream<Item = std::io::Result<Bytes>> {
     records.open.fetch_add(1, Ordering::Relaxed);
     let open = Open(Arc::clone(&records.open));
     let changes = records.records.subscribe();
@@ -277,7 +280,13 @@ fn lines(
     futures::stream::unfold((begins, changes, open), move |(at, mut changes, open)| {
         let (sent, job) = (Arc::clone(&records.sent), job.clone());
         let ended = Arc::clone(&records.ended);
+        let broken = Arc::clone(&records.broken);
         async move {
+            if broken.load(Ordering::Relaxed) {
+                // What went before is to be on its way.
+                tokio::time::sleep(Duration::from_millis(20)).await;
+                return Some((Err(std::io::Error::other("broken")), (at, changes, open)));
+            }
             loop {
                 let (piece, ends) = {
                     let records = changes.borrow_and_update();

@@ -1,11 +1,14 @@
 //! Lines on their way to readers: whole, in order, once, across a store that goes away; to nobody who may
 //! not; and a reader that takes nothing costs nothing.
 
-use std::sync::atomic::Ordering;
+use std::{sync::atomic::Ordering, time::Duration};
 
 use herdctl::{
     api::protocol::{BEGINS, RECORD_UID},
-    gateway::rights::{Answer as Right, NoAnswer},
+    gateway::{
+        rights::{Answer as Right, NoAnswer},
+        stream::Patience,
+    },
 };
 
 use crate::{
@@ -283,4 +286,25 @@ async fn many_follow_together_and_each_gets_every_line() {
     }
     // One question at the beginning, for all of them.
     assert_eq!(ground.words.asked().len(), 1);
+}
+
+#[tokio::test]
+async fn a_store_that_answers_and_always_breaks_off_is_given_up_unless_it_is_followed() {
+    let patience = Patience {
+        resume: Duration::from_millis(300),
+        ..IMPATIENCE
+    };
+    let ground = Ground::with(patience, FORGETFUL).await;
+    ground.store.records.append(JOB, &lines(0, 10));
+    ground.store.records.broken.store(true, Ordering::Relaxed);
+    assert!(ground.read(JOB, "").await.end().await.is_err());
+    let asked = ground.store.records.queries().len();
+    let reading = ground.read(JOB, "follow").await;
+    becomes("a follow asks for longer than others", || {
+        ground.store.records.queries().len() > asked + 4
+    })
+    .await;
+    ground.store.records.broken.store(false, Ordering::Relaxed);
+    ground.store.records.seal(JOB);
+    assert_eq!(reading.end().await.unwrap(), lines(0, 10));
 }

@@ -2,7 +2,7 @@
 
 use herdctl::api::reason::{ExitReason, Phase, Reason};
 use herdctl::store::news::Closing;
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use crate::lines::{closing, hex, lines, verdict};
 use crate::server::{Server, key};
@@ -218,4 +218,30 @@ pub async fn until_free(folder: &std::path::Path) -> Server {
     tokio::time::timeout(crate::server::DEADLINE, free)
         .await
         .unwrap()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_readable_log_says_where_an_event_in_parts_is() {
+    let server = Server::start().await;
+    let mut ship = server.connect().await;
+    let part = |part: u64| {
+        let event = json!({"type": "output", "timestamp": "2026-11-23T07:00:00.000Z", "seq": 1 + part,
+            "line": 2, "part": part, "parts": 2, "fragment": "{\"type\":"});
+        format!("{event}\n")
+    };
+    let said = lines(1) + &part(1) + &part(2);
+    let said = said.clone() + &verdict(&said);
+    ship.append("job", 1, (0, 0), said).await.length();
+    server
+        .records
+        .seal(&key("ns", "job"), closing())
+        .await
+        .unwrap();
+    let log = String::from_utf8(server.read("ns/logs/agent/job.log")).unwrap();
+    let told: Vec<&str> = log.lines().collect();
+    assert_eq!(told.len(), 3, "{log}");
+    assert!(
+        told[1].ends_with("   (too long for this log: in output.jsonl in 2 parts)"),
+        "{log}"
+    );
 }

@@ -10,7 +10,7 @@ use kube::{
 
 use super::{
     Cluster,
-    explain::{Request, explain},
+    explain::{Request, Scope, explain},
     job_resource,
 };
 use crate::cli::{error::CliError, name::Name};
@@ -68,7 +68,7 @@ impl Connection {
                 server: &server,
                 verb: "connect to",
                 resource: "the cluster",
-                namespace: None,
+                scope: Scope::Cluster,
                 name: None,
             };
             explain(&request, &error)

@@ -2,10 +2,14 @@
 
 use std::{error::Error, io, time::Duration};
 
+use hyper_util::client::legacy;
 use kube::{client::AuthError, core::Status};
 use rustls::CertificateError;
 
-use crate::cli::error::CliError;
+use crate::{api::text::one_line, cli::error::CliError};
+
+/// Where an answer is no `Status`, its whole body is the message.
+const MAX_CAUSE: usize = 512;
 
 /// What was asked of the API server.
 #[derive(Clone, Copy, Debug)]
@@ -14,9 +18,17 @@ pub struct Request<'a> {
     /// Kubernetes' own word, as RBAC has it.
     pub verb: &'static str,
     pub resource: &'static str,
-    /// None: in all of them, or in none.
-    pub namespace: Option<&'a str>,
+    pub scope: Scope<'a>,
     pub name: Option<&'a str>,
+}
+
+/// Where something is asked for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Scope<'a> {
+    Namespace(&'a str),
+    AllNamespaces,
+    /// In no namespace.
+    Cluster,
 }
 
 impl<'a> Request<'a> {
@@ -30,17 +42,19 @@ impl<'a> Request<'a> {
 
     #[must_use]
     pub fn everywhere(self, everywhere: bool) -> Self {
-        Request {
-            namespace: self.namespace.filter(|_| !everywhere),
-            ..self
-        }
+        let scope = if everywhere {
+            Scope::AllNamespaces
+        } else {
+            self.scope
+        };
+        Request { scope, ..self }
     }
 
-    /// ` in namespace x`, or nothing.
     fn place(&self) -> String {
-        match self.namespace {
-            Some(namespace) => format!(" in namespace {namespace}"),
-            None => " in all namespaces".into(),
+        match self.scope {
+            Scope::Namespace(namespace) => format!(" in namespace {namespace}"),
+            Scope::AllNamespaces => " in all namespaces".into(),
+            Scope::Cluster => String::new(),
         }
     }
 
@@ -62,6 +76,18 @@ pub fn explain(request: &Request, error: &kube::Error) -> CliError {
             .unwrap_or_else(|| {
                 CliError::new(format!("failed to {}", request.what())).because(deepest(error))
             }),
+    }
+}
+
+/// The request may have been carried out: it went out, and what came back does not say.
+pub fn is_open(error: &kube::Error) -> bool {
+    match error {
+        kube::Error::Api(status) => status.code >= 500,
+        kube::Error::SerdeError(_) | kube::Error::FromUtf8(_) => true,
+        kube::Error::Service(_) | kube::Error::HyperError(_) => {
+            !find::<legacy::Error>(error).is_some_and(legacy::Error::is_connect)
+        }
+        _ => false,
     }
 }
 
@@ -90,7 +116,10 @@ pub fn refused(request: &Request, status: &Status) -> CliError {
             .next("log in again, as your cluster's documentation says; kubectl auth whoami tells who you are to it"),
         403 => forbidden(request, status),
         404 if details.is_some_and(|details| details.kind == "namespaces") => {
-            no_namespace(request.namespace.unwrap_or_default())
+            match request.scope {
+                Scope::Namespace(namespace) => no_namespace(namespace),
+                Scope::AllNamespaces | Scope::Cluster => failed().because(&status.message),
+            }
         }
         // A missing object is named; only a missing kind is not.
         404 if details.is_none_or(|details| details.name.is_empty()) => not_installed(request),
@@ -137,13 +166,32 @@ fn forbidden(request: &Request, status: &Status) -> CliError {
     } else {
         "edit"
     };
-    let scope = match request.namespace {
-        Some(namespace) => format!("rolebinding herd-{role} --namespace {namespace}"),
-        None => format!("clusterrolebinding herd-{role}"),
+    // A binding is one user's: with a name for all it could be made once.
+    let binding = format!("herd-{role}-{}", for_name(user));
+    let binding = match request.scope {
+        Scope::Namespace(namespace) => format!("rolebinding {binding} --namespace {namespace}"),
+        Scope::AllNamespaces | Scope::Cluster => format!("clusterrolebinding {binding}"),
     };
     may_not.next(format!(
-        "whoever administers it can give you the role {role}: kubectl create {scope} --clusterrole={role} --user={user}"
+        "whoever administers it can give you the role {role}: kubectl create {binding} --clusterrole={role} --user={}",
+        for_shell(user)
     ))
+}
+
+/// A user as a part of an object's name: `jane@example.com` becomes `jane-example-com`.
+fn for_name(user: &str) -> String {
+    let words = user.split(|c: char| !c.is_ascii_alphanumeric());
+    let words: Vec<&str> = words.filter(|word| !word.is_empty()).collect();
+    words.join("-").to_ascii_lowercase()
+}
+
+/// A word as a shell takes it. Users' names come from elsewhere and may be anything.
+fn for_shell(word: &str) -> String {
+    let plain = |c: char| c.is_ascii_alphanumeric() || "@%+=:,./_-".contains(c);
+    if word.chars().all(plain) {
+        return word.to_owned();
+    }
+    format!("'{}'", word.replace('\'', r"'\''"))
 }
 
 fn not_installed(request: &Request) -> CliError {
@@ -235,13 +283,14 @@ fn find<'a, T: Error + 'static>(error: &'a (dyn Error + 'static)) -> Option<&'a 
         .or_else(|| find(error.source()?))
 }
 
-/// The words at the bottom of a chain: the layers above only say that something below failed.
+/// The words at the bottom of a chain, as one clean line: the layers above only say that something below
+/// failed.
 pub fn deepest(error: &(dyn Error + 'static)) -> String {
     let mut last = error;
     while let Some(cause) = last.source() {
         last = cause;
     }
-    last.to_string()
+    one_line(&last.to_string(), MAX_CAUSE)
 }
 
 fn between<'a>(text: &'a str, before: &str, after: &str) -> Option<&'a str> {

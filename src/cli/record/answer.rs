@@ -9,6 +9,7 @@ use super::Record;
 use crate::cli::{
     cluster::explain::{explain, no_namespace, refused},
     error::CliError,
+    view::short,
 };
 
 /// Who answers on the way to the record.
@@ -115,15 +116,16 @@ impl OutputError {
     /// The same as the last word.
     pub fn tell(self, record: Record) -> CliError {
         let job = record.job;
+        let id = short(job);
         match self {
             OutputError::Away { part, why } => {
                 CliError::new(format!("can't read the output of {job}: {part} does not answer"))
                     .because(why)
-                    .next("the Job goes on, and its output is kept; try again, or wait with {program} jobs logs -f")
+                    .next(format!("the Job goes on, and its output is kept; try again, or wait: {{program}} jobs logs -f {id}"))
             }
             OutputError::NoRecord => CliError::new(format!("there is no output of {job}"))
                 .because("the output store knows no record of it")
-                .next("see why: {program} jobs show"),
+                .next(format!("see why: {{program}} jobs show {id}")),
             OutputError::Refused(error) => *error,
         }
     }

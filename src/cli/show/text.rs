@@ -21,8 +21,6 @@ use crate::{
 
 /// Lines of the agent's last words that are shown here.
 const RESULT_LINES: usize = 10;
-/// A digest is known by its beginning.
-const DIGEST: usize = 12;
 
 /// All that is shown of a Job.
 pub struct Shown<'a> {
@@ -168,22 +166,23 @@ impl Shown<'_> {
             parts.push(format!("{} lines", output.lines));
             parts.push(view::bytes(output.bytes));
             if let Some(sealed) = output.sealed {
-                let digest: String = output
-                    .sha256
-                    .unwrap_or_default()
-                    .chars()
-                    .take(DIGEST)
-                    .collect();
-                parts.push(format!("sealed {digest} {}", time::date(sealed)));
+                let sha256 = output.sha256.unwrap_or_default();
+                parts.push(format!(
+                    "sealed {} {}",
+                    view::digest(&sha256),
+                    time::date(sealed)
+                ));
             }
             if let Some(missing) = output.missing.filter(|&missing| missing > 0) {
                 parts.push(format!("{} missing", view::bytes(missing)));
             }
         }
         match &self.info {
+            Ok(RecordInfo { bytes: 0, .. }) | Err(OutputError::NoRecord) if parts.is_empty() => {
+                parts.push("none yet".into());
+            }
             Ok(info) if parts.is_empty() => parts.push(view::bytes(info.bytes)),
             Ok(_) => {}
-            Err(OutputError::NoRecord) if parts.is_empty() => parts.push("none yet".into()),
             Err(error) => parts.push(style.paint(Colour::Yellow, &error.who())),
         }
         style.dotted(parts.iter().map(String::as_str))

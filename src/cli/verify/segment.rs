@@ -7,7 +7,10 @@ use sha2::{Digest, Sha256};
 use super::check::{Finding, hex};
 use crate::{
     api::verdict,
-    cli::{event::Head, render::parts::Parts},
+    cli::{
+        event::{Event, Head},
+        render::parts::Parts,
+    },
 };
 
 /// The attempt that is being read.
@@ -60,7 +63,7 @@ impl Segment {
     }
 
     fn verdict(&mut self, head: &Head, line: &[u8], at: u64) -> Option<Finding> {
-        let event = self.parts.join(head, line)?;
+        let event = Event::of(&self.parts.join(head, line)?)?;
         self.verdict = true;
         let told = event
             .0

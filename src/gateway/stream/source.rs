@@ -35,8 +35,8 @@ pub struct Source {
     uid: Option<String>,
     /// None while the store is away.
     lines: Option<Incoming>,
-    /// Since when it is away.
-    away: Instant,
+    /// Since when no more lines come, because it is away or breaks off again and again.
+    away: Option<Instant>,
     pause: Pause,
 }
 
@@ -70,7 +70,7 @@ impl Source {
             place: lines.begins.or(wanted.begins()),
             uid: lines.uid,
             lines: Some(lines.body),
-            away: Instant::now(),
+            away: None,
             pause: Pause::default(),
         })
     }
@@ -97,19 +97,24 @@ impl Source {
                 Frame::Bytes(bytes) => {
                     self.place = self.place.map(|place| place + bytes.len() as u64);
                     self.pause = Pause::default();
+                    self.away = None;
                     return Ok(Some(bytes));
                 }
                 Frame::End if self.is_the_end().await? => return Ok(None),
-                Frame::End => self.lost("it ended before the record did"),
-                Frame::Broken(why) => self.lost(&why),
+                Frame::End => self.lost("it ended before the record did".to_owned())?,
+                Frame::Broken(why) => self.lost(why)?,
             }
         }
     }
 
-    fn lost(&mut self, why: &str) {
-        debug!(why, "the store went away; asking again");
+    fn lost(&mut self, why: String) -> Result<(), BrokenOff> {
         self.lines = None;
-        self.away = Instant::now();
+        let since = *self.away.get_or_insert_with(Instant::now);
+        if !self.follow && since.elapsed() >= self.resume {
+            return Err(BrokenOff::NoMore(why));
+        }
+        debug!(why, "the store went away; asking again");
+        Ok(())
     }
 
     /// The store ends a follow when the record is sealed; a store that stops may look the same.
@@ -127,6 +132,7 @@ impl Source {
     /// Asks the store for what comes next, after a pause.
     async fn reconnect(&mut self) -> Result<(), BrokenOff> {
         let place = self.place.ok_or(BrokenOff::PlaceUnknown)?;
+        let since = *self.away.get_or_insert_with(Instant::now);
         self.pause.wait().await;
         let rest = Wanted {
             follow: self.follow,
@@ -135,7 +141,7 @@ impl Source {
         };
         match self.store.lines(&self.target, &rest.to_store()).await {
             Ok(lines) => self.go_on(lines, place),
-            Err(error) if error.passes() && (self.follow || self.away.elapsed() < self.resume) => {
+            Err(error) if error.passes() && (self.follow || since.elapsed() < self.resume) => {
                 debug!(%error, "the store is still away");
                 Ok(())
             }
