@@ -37,10 +37,9 @@ pub struct Layout {
     root: PathBuf,
 }
 
-/// A record's folder, made or found.
-#[derive(Debug)]
+/// What was done to make a record's folder, also where it could not be made in the end.
+#[derive(Debug, Default)]
 pub struct Claimed {
-    pub folder: PathBuf,
     /// Folders that got new names in them, which are still to be synced.
     pub changed: Vec<PathBuf>,
     /// What was set aside: from, to.
@@ -108,26 +107,21 @@ impl Layout {
     }
 
     /// Makes the record's folder under its own name, and sets aside whatever another owner left there.
-    pub fn claim(&self, key: &RecordKey) -> io::Result<Claimed> {
-        let mut claimed = Claimed {
-            folder: PathBuf::new(),
-            changed: Vec::new(),
-            moved: Vec::new(),
-        };
-        let tree = self.claim_tree(key, &mut claimed)?;
+    /// What `claimed` tells holds after an error too: what was set aside stays there.
+    pub fn claim(&self, key: &RecordKey, claimed: &mut Claimed) -> io::Result<PathBuf> {
+        let tree = self.claim_tree(key, claimed)?;
         let jobs = tree.join(JOBS);
-        make(&jobs, &mut claimed)?;
+        make(&jobs, claimed)?;
         let folder = jobs.join(&key.job);
         if let Some(old) = Document::read(&folder)?
             && old.uid != key.job_uid
         {
-            set_aside_log(&tree, &old, &mut claimed)?;
+            set_aside_log(&tree, &old, claimed)?;
             let aside = jobs.join(format!("{}.{}", key.job, old.uid));
-            set_aside(&folder, &aside, &mut claimed)?;
+            set_aside(&folder, &aside, claimed)?;
         }
-        make(&folder, &mut claimed)?;
-        claimed.folder = folder;
-        Ok(claimed)
+        make(&folder, claimed)?;
+        Ok(folder)
     }
 
     /// The folders of all records, also of those set aside.

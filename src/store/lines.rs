@@ -82,7 +82,12 @@ impl Lines {
 
     /// The last line has no end.
     pub fn is_torn(&self) -> bool {
-        self.line_start < self.length
+        self.torn() > 0
+    }
+
+    /// Bytes of the line that has no end yet.
+    pub fn torn(&self) -> u64 {
+        self.length - self.line_start
     }
 
     /// SHA-256 of all bytes so far, in hex.

@@ -33,6 +33,9 @@ pub struct Record {
     pub document: Document,
     pub lines: Lines,
     output: Arc<File>,
+    /// So many bytes of the newest segment somebody was told to be safe, or may have been by a store before
+    /// us. A shipper that says less is not believed.
+    confirmed: u64,
     /// Bytes that were taken back after readers may have seen them.
     cuts: u32,
 }
@@ -80,6 +83,7 @@ impl Record {
             document,
             lines: Lines::default(),
             output: Arc::new(output),
+            confirmed: 0,
             cuts: 0,
         })
     }
@@ -109,6 +113,8 @@ impl Record {
             key: document.key(),
             folder,
             document,
+            // Of half a line only its shipper knows whether it was ever told to be safe.
+            confirmed: lines.segment_length() - lines.torn(),
             lines,
             output: Arc::new(output),
             cuts: 0,
@@ -196,6 +202,17 @@ impl Record {
     pub fn begin_segment(&mut self, document: Document) {
         self.document = document;
         self.lines.begin_segment();
+        self.confirmed = 0;
+    }
+
+    /// The length of the newest segment, for its shipper to go on from.
+    pub fn taken_up(&mut self) -> Written {
+        self.confirmed = self.lines.segment_length();
+        Written {
+            length: self.confirmed,
+            file: Some(Arc::clone(&self.output)),
+            ..Written::default()
+        }
     }
 
     /// The document with all that is known of the newest segment, to which nothing is added any more.
@@ -210,6 +227,18 @@ impl Record {
 
     /// Appends to the newest segment, by the rules of [`place`].
     pub fn append(
+        &mut self,
+        offset: u64,
+        acked: u64,
+        body: &[u8],
+        disk: &mut dyn Disk,
+    ) -> Result<Written, Failed> {
+        let written = self.write_at(offset, acked.max(self.confirmed), body, disk)?;
+        self.confirmed = written.length;
+        Ok(written)
+    }
+
+    fn write_at(
         &mut self,
         offset: u64,
         acked: u64,

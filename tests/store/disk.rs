@@ -1,111 +1,18 @@
-//! Disks that are full, and disks that lose what they took.
+//! Disks that lose what they took.
 
 use std::fs::File;
 use std::io;
-use std::path::Path;
-use std::process::Command;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use chrono::Utc;
-use herdctl::api::protocol::{MAX_APPEND_BYTES, RefusalReason};
+use herdctl::api::protocol::RefusalReason;
 use herdctl::store::disk::{Disk, Volume};
-use herdctl::store::news::News;
 use herdctl::store::records::{Records, StoreError};
 use tokio::sync::{mpsc, oneshot};
 
-use crate::lines::{closing, lines};
-use crate::server::{LIMITS, Server, key};
-
-/// A small volume, taken away at the end.
-struct Small(tempfile::TempDir);
-
-impl Small {
-    fn mount() -> Small {
-        let folder = tempfile::tempdir().unwrap();
-        let mut mount = Command::new("mount");
-        mount
-            .args(["-t", "tmpfs", "-o", "size=8m", "tmpfs"])
-            .arg(folder.path());
-        assert!(mount.status().unwrap().success(), "mounting takes root");
-        Small(folder)
-    }
-
-    fn path(&self) -> &Path {
-        self.0.path()
-    }
-}
-
-impl Drop for Small {
-    fn drop(&mut self) {
-        // Lazily: a server of the test may still have files open.
-        let _ = Command::new("umount")
-            .arg("--lazy")
-            .arg(self.path())
-            .status();
-    }
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn a_full_disk_refuses_and_goes_on_by_itself_when_it_has_room() {
-    let volume = Small::mount();
-    let mut server = Server::at(volume.path()).await;
-    let mut ship = server.connect().await;
-    let body = vec![b'x'; MAX_APPEND_BYTES];
-    let mut at = 0;
-    let refusal = loop {
-        let answer = ship.append("job", 1, (at, at), body.clone()).await;
-        if answer.status != 200 {
-            break answer.refusal();
-        }
-        at = answer.length();
-    };
-    assert_eq!(refusal.reason, RefusalReason::Full);
-    assert!(at > 4 * 1024 * 1024, "{at}");
-    let again = ship.append("job", 1, (at, at), body.clone()).await;
-    assert_eq!(again.reason(), RefusalReason::Full);
-    let new = ship.append("other", 1, (0, 0), body.clone()).await;
-    assert_eq!(new.reason(), RefusalReason::Full);
-    assert_eq!(
-        ship.take_up("job", 1).await.length(),
-        at,
-        "it is as long as it was"
-    );
-    assert_eq!(
-        ship.log("job", "tail=0").await.body.len() as u64,
-        at,
-        "and can be read"
-    );
-    let sealed = server.records.seal(&key("ns", "job"), closing()).await;
-    assert!(matches!(sealed, Err(StoreError::Refused(_))) || sealed.is_ok());
-
-    let other = ship.append("third", 1, (0, 0), "x\n").await;
-    let told = server
-        .hear(|news| match news {
-            News::Stalled { record, message } => Some((record.job, message)),
-            _ => None,
-        })
-        .await;
-    assert_eq!(told.0, "job");
-    assert!(told.1.contains("full"), "{}", told.1);
-    drop(other);
-
-    let mut remount = Command::new("mount");
-    remount.args(["-o", "remount,size=32m"]).arg(volume.path());
-    assert!(remount.status().unwrap().success());
-    assert_eq!(
-        ship.append("other", 1, (0, 0), body.clone()).await.length(),
-        body.len() as u64
-    );
-    let resumed = server
-        .hear(|news| match news {
-            News::Resumed { record } => Some(record.job),
-            News::Stalled { record, .. } if record.job == "job" => panic!("told twice"),
-            _ => None,
-        })
-        .await;
-    assert_eq!(resumed, "other");
-}
+use crate::lines::lines;
+use crate::server::{LIMITS, Server};
 
 /// Fails at its syncs from some time on.
 struct Failing(Arc<AtomicBool>);

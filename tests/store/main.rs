@@ -13,6 +13,7 @@ mod bad_input;
 mod crowd;
 mod disk;
 mod follow;
+mod full;
 mod kill;
 mod lines;
 mod model;

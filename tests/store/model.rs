@@ -54,6 +54,8 @@ struct Model {
     attempt: u32,
     /// Of this attempt.
     segment: Vec<u8>,
+    /// So much of it was acknowledged, or may have been.
+    confirmed: usize,
     /// Before it.
     before: Vec<u8>,
 }
@@ -65,8 +67,9 @@ impl Model {
             return Err(RefusalReason::Gap);
         }
         let end = length.min(from + body.len());
+        let safe = self.confirmed.max(acked as usize);
         match (from..end).find(|at| self.segment[*at] != body[at - from]) {
-            Some(at) if (at as u64) < acked => return Err(RefusalReason::Altered),
+            Some(at) if at < safe => return Err(RefusalReason::Altered),
             Some(at) => self.segment.truncate(at),
             None => {}
         }
@@ -74,11 +77,23 @@ impl Model {
         if there < body.len() {
             self.segment.extend_from_slice(&body[there..]);
         }
-        Ok(self.segment.len() as u64)
+        Ok(self.acknowledge())
+    }
+
+    fn acknowledge(&mut self) -> u64 {
+        self.confirmed = self.segment.len();
+        self.confirmed as u64
+    }
+
+    /// Of half a line the next store does not know.
+    fn restart(&mut self) {
+        let newline = self.segment.iter().rposition(|byte| *byte == b'\n');
+        self.confirmed = newline.map_or(0, |at| at + 1);
     }
 
     fn next_attempt(&mut self) {
         self.attempt += 1;
+        self.confirmed = 0;
         self.before.append(&mut self.segment);
         if self.before.last().is_some_and(|byte| *byte != b'\n') {
             self.before.push(b'\n');
@@ -127,7 +142,7 @@ async fn try_steps(steps: Vec<Step>) -> Result<(), TestCaseError> {
                 prop_assert_eq!(reason(answer), expected);
             }
             Step::TakeUp => {
-                let length = model.segment.len() as u64;
+                let length = model.acknowledge();
                 prop_assert_eq!(reason(records.take_up(ship).await), Ok(length));
             }
             Step::NextAttempt => {
@@ -145,6 +160,7 @@ async fn try_steps(steps: Vec<Step>) -> Result<(), TestCaseError> {
             Step::Restart => {
                 drop(records);
                 records = open(folder.path());
+                model.restart();
             }
         }
         let file = std::fs::read(&output).unwrap_or_default();

@@ -78,12 +78,38 @@ async fn acknowledged_bytes_can_not_be_changed_without_showing() {
     assert!(message.contains("byte 2 "), "{message}");
     assert_eq!(server.job_json("ns", "job")["altered"], message);
 
-    assert_eq!(ship.append("job", 1, (2, 3), "2xy").await.length(), 5);
-    assert_eq!(
-        server.read(OUTPUT),
-        b"012xy",
-        "nobody was told that the 3 is safe"
-    );
+    // Who says that he was told less is not believed.
+    for acked in [0, 3] {
+        let again = ship.append("job", 1, (2, acked), "2xy").await;
+        assert_eq!(again.reason(), RefusalReason::Altered, "{acked}");
+    }
+    assert_eq!(server.read(OUTPUT), b"0123");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_a_store_before_may_have_acknowledged_can_not_be_changed_either() {
+    let folder = tempfile::tempdir().unwrap();
+    let whole = lines(2);
+    let said = whole.clone() + "{\"half";
+    {
+        let server = Server::at(folder.path()).await;
+        let mut ship = server.connect().await;
+        ship.append("job", 1, (0, 0), said.clone()).await.length();
+    }
+    let server = crate::seal::until_free(folder.path()).await;
+    let mut ship = server.connect().await;
+    let other = "x".repeat(said.len());
+    let altered = ship.append("job", 1, (0, 0), other).await;
+    assert_eq!(altered.reason(), RefusalReason::Altered);
+    assert_eq!(server.read(OUTPUT), said.as_bytes());
+
+    // Only of half a line nobody knows, and once it was told to be safe, that is over too.
+    let at = whole.len() as u64;
+    let sent = ship.append("job", 1, (at, at), "{\"other").await;
+    assert_eq!(sent.length(), at + 7);
+    assert_eq!(server.read(OUTPUT), (whole + "{\"other").as_bytes());
+    let again = ship.append("job", 1, (at, at), "{\"half").await;
+    assert_eq!(again.reason(), RefusalReason::Altered);
 }
 
 #[tokio::test(flavor = "multi_thread")]

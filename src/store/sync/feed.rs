@@ -7,7 +7,7 @@ use crate::api::protocol::{Position, Refusal, RefusalReason};
 use crate::store::append::{Placed, place};
 use crate::store::document::{Document, Segment};
 use crate::store::gate::{RecordKey, Shipper};
-use crate::store::layout::OUTPUT;
+use crate::store::layout::{Claimed, OUTPUT};
 use crate::store::lines::End;
 use crate::store::news::News;
 use crate::store::record::{Failed, Record, Written, unwritable};
@@ -19,12 +19,10 @@ impl Keeper {
         reply: Reply,
         round: &mut Round,
     ) -> io::Result<()> {
-        let taken = self.record_of(shipper, round).map(|record| Written {
-            length: record.lines.segment_length(),
-            file: Some(record.output().clone()),
-            ..Written::default()
-        });
-        let taken = taken.or_else(|failed| self.of_sealed(shipper, failed, None));
+        let taken = self
+            .record_of(shipper, round)
+            .map(Record::taken_up)
+            .or_else(|failed| self.of_sealed(shipper, failed, None));
         self.answer(&shipper.record, taken, reply, round)
     }
 
@@ -86,27 +84,46 @@ impl Keeper {
     }
 
     /// The record with this shipper's segment as its newest; makes what lacks.
-    fn record_of(&mut self, shipper: &Shipper, round: &mut Round) -> Result<&Record, Failed> {
+    fn record_of(&mut self, shipper: &Shipper, round: &mut Round) -> Result<&mut Record, Failed> {
         let key = &shipper.record;
         if shipper.ended && !self.records.contains_key(key) {
             return Err(sealed().into());
         }
         self.find_or_create(key, &shipper.agent, round)?;
-        let record = self.records.get_mut(key).ok_or_else(sealed)?;
-        if record.segment_of(shipper)?.is_none() {
-            if shipper.ended || record.document.sealed.is_some() {
-                return Err(sealed().into());
-            }
-            let document = record.with_segment(shipper, &mut *self.disk)?;
-            round.dirty.file(record.output().clone());
-            Keeper::draft(&record.folder, &document, round)?;
-            record.begin_segment(document);
-            round.touched.insert(key.clone());
-        }
-        Ok(record)
+        let begun = self.begin_segment(shipper, round);
+        begun.inspect_err(|_| self.forget_undrafted(key))?;
+        Ok(self.records.get_mut(key).ok_or_else(sealed)?)
     }
 
-    /// Refuses as `Fenced` when the record is sealed.
+    /// Begins this shipper's segment, unless it is the newest already.
+    fn begin_segment(&mut self, shipper: &Shipper, round: &mut Round) -> Result<(), Failed> {
+        let record = self.records.get_mut(&shipper.record).ok_or_else(sealed)?;
+        if record.segment_of(shipper)?.is_some() {
+            return Ok(());
+        }
+        if shipper.ended || record.document.sealed.is_some() {
+            return Err(sealed().into());
+        }
+        let document = record.with_segment(shipper, &mut *self.disk)?;
+        round.dirty.file(record.output().clone());
+        Keeper::draft(&record.folder, &document, round)?;
+        record.begin_segment(document);
+        round.touched.insert(shipper.record.clone());
+        Ok(())
+    }
+
+    /// A record without a document owns nothing on the disk: who takes its name next would not see it,
+    /// and share its folder.
+    pub(super) fn forget_undrafted(&mut self, key: &RecordKey) {
+        let drafted = |record: &Record| {
+            !record.document.segments.is_empty() || record.document.sealed.is_some()
+        };
+        if self.records.get(key).is_some_and(|record| !drafted(record)) {
+            self.records.remove(key);
+        }
+    }
+
+    /// Refuses as `Fenced` when the record is sealed. A new one is to be drafted, or forgotten again.
     pub(super) fn find_or_create(
         &mut self,
         key: &RecordKey,
@@ -120,7 +137,24 @@ impl Keeper {
         if self.sealed_on_disk(key).map_err(failed)?.is_some() {
             return Err(sealed());
         }
-        let claimed = self.layout.claim(key).map_err(failed)?;
+        let mut claimed = Claimed::default();
+        let folder = self.layout.claim(key, &mut claimed);
+        self.follow(claimed, round);
+        let folder = folder.map_err(failed)?;
+        if self.records.values().any(|other| other.folder == folder) {
+            // One of this name came in this round, so the disk does not know of it yet.
+            let message = "another Job of this name is just being taken up";
+            return Err(Refusal::new(RefusalReason::Retry, message));
+        }
+        let document = Document::new(key, agent, (self.clock)());
+        let record = Record::create(key.clone(), folder, document).map_err(failed)?;
+        round.dirty.folders.insert(record.folder.clone());
+        self.records.insert(key.clone(), record);
+        Ok(())
+    }
+
+    /// What was set aside is somewhere else from now on.
+    fn follow(&mut self, claimed: Claimed, round: &mut Round) {
         for (from, to) in &claimed.moved {
             self.published.moved(from, to);
             round.moved(from, to);
@@ -131,11 +165,6 @@ impl Keeper {
             }
         }
         round.dirty.folders.extend(claimed.changed);
-        let document = Document::new(key, agent, (self.clock)());
-        let record = Record::create(key.clone(), claimed.folder, document).map_err(failed)?;
-        round.dirty.folders.insert(record.folder.clone());
-        self.records.insert(key.clone(), record);
-        Ok(())
     }
 
     pub(super) fn sealed_on_disk(

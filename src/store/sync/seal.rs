@@ -67,8 +67,11 @@ impl Keeper {
         match self.records.get_mut(key) {
             Some(record) if record.document.sealed.is_none() => {
                 let document = sealed_document(record, closing, now);
-                Keeper::draft(&record.folder, &document, round)?;
-                record.document = document;
+                let drafted = Keeper::draft(&record.folder, &document, round);
+                drafted.inspect_err(|_| self.forget_undrafted(key))?;
+                if let Some(record) = self.records.get_mut(key) {
+                    record.document = document;
+                }
             }
             _ => {}
         }
