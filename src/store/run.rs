@@ -7,7 +7,7 @@ use std::{
     net::SocketAddr,
     path::PathBuf,
     sync::{
-        Arc,
+        Arc, OnceLock,
         atomic::{AtomicBool, Ordering},
     },
     time::Duration,
@@ -105,23 +105,26 @@ pub enum RunError {
 pub async fn run(options: Options) -> Result<(), RunError> {
     raise_descriptor_limit().map_err(RunError::Descriptors)?;
     let client = connect().await?;
+    // Before the volume is read: that may take longer than the kubelet waits for a process to start, and
+    // one that it kills begins anew.
+    let readiness = Arc::<Readiness>::default();
+    let missing = Arc::clone(&readiness);
+    let probes = tokio::spawn(serve_probes(options.probes, move || missing.missing()));
     let (news_sender, news) = mpsc::channel(NEWS);
     let records = open(options.data.clone(), news_sender).await?;
     let names = names(&options.service, &options.namespace);
     let ca = Ca::open(options.data.join(CA_FOLDER), names, Utc::now())?;
     let Kept { serving, bundle } = ca::keep(ca, Utc::now)?;
-    let published = Arc::<AtomicBool>::default();
     let publication = Publication {
         namespace: options.namespace.clone(),
         config_map: options.ca_config_map.clone(),
-        done: Arc::clone(&published),
+        done: Arc::clone(&readiness.published),
     };
     let publishing = tokio::spawn(ca::publish(client.clone(), publication, bundle));
 
     let (gatekeeper, keeping) = keep_jobs(&client, &options, &records, news);
-    let known = gatekeeper.jobs.clone();
-    let not_ready = move || not_ready(&published, &known);
-    let probes = tokio::spawn(serve_probes(options.probes, not_ready));
+    // It is set here alone, so it was empty.
+    let _ = readiness.jobs.set(gatekeeper.jobs.clone());
 
     let failed = |source| RunError::Serve {
         address: options.listen,
@@ -194,11 +197,25 @@ fn keep_jobs(
     (gatekeeper, tokio::spawn(steward.run(news, changes)))
 }
 
-fn not_ready(published: &AtomicBool, jobs: &Jobs) -> Option<&'static str> {
-    if !published.load(Ordering::Relaxed) {
-        return Some("the CA certificate is not published yet");
+/// What a store needs before it is any use.
+#[derive(Default)]
+struct Readiness {
+    published: Arc<AtomicBool>,
+    /// From when the volume has been read.
+    jobs: OnceLock<Jobs>,
+}
+
+impl Readiness {
+    /// What is waited for, or nothing.
+    fn missing(&self) -> Option<&'static str> {
+        let Some(jobs) = self.jobs.get() else {
+            return Some("the records on the volume are being read");
+        };
+        if !self.published.load(Ordering::Relaxed) {
+            return Some("the CA certificate is not published yet");
+        }
+        (!jobs.are_known()).then_some("the Jobs are not known yet")
     }
-    (!jobs.are_known()).then_some("the Jobs are not known yet")
 }
 
 /// All names of a Service within the cluster.

@@ -21,4 +21,5 @@ mod names;
 mod protocol;
 mod seal;
 mod server;
+mod starting;
 mod tally;
