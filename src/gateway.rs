@@ -138,7 +138,7 @@ pub async fn run(options: Options) -> Result<(), GatewayError> {
         .await
         .map_err(|source| GatewayError::Listen { address, source })?;
     let tls = tls(served, front_proxy)?;
-    let router = api::router(gateway, readiness.clone());
+    let router = api::router(gateway);
     tokio::spawn(store_ca::follow(
         client.clone(),
         options.store_ca,

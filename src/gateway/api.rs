@@ -19,7 +19,6 @@ use tracing::warn;
 use super::{
     discovery,
     front_proxy::Known,
-    health::{self, Readiness},
     identity::{self, User},
     joboutput::JobOutput,
     names::{LOG, PLURAL, Target, group_version},
@@ -46,13 +45,14 @@ pub struct Gateway {
     pub patience: Patience,
 }
 
-/// Everything that is answered over HTTPS. Health needs no identity, all else does.
-pub fn router(gateway: Gateway, readiness: Readiness) -> Router {
+/// Everything that is answered over HTTPS: nothing without identity, health neither. Whoever is answered
+/// well keeps his connection, and anybody in the cluster could take them all.
+pub fn router(gateway: Gateway) -> Router {
     let jobs = format!(
         "/apis/{}/namespaces/{{namespace}}/{PLURAL}",
         group_version()
     );
-    let identified = Router::new()
+    Router::new()
         .merge(discovery::routes())
         .route(&jobs, get(list))
         .route(&format!("/apis/{}/{PLURAL}", group_version()), get(list))
@@ -61,8 +61,7 @@ pub fn router(gateway: Gateway, readiness: Readiness) -> Router {
         .method_not_allowed_fallback(only_read)
         .fallback(unknown)
         .layer(middleware::from_fn_with_state(gateway.clone(), identify))
-        .with_state(gateway);
-    health::routes(readiness).merge(identified)
+        .with_state(gateway)
 }
 
 async fn identify(State(gateway): State<Gateway>, mut request: Request, next: Next) -> Response {

@@ -1,8 +1,6 @@
-//! What the kubelet's probes ask: `/healthz` and `/livez` are answered by a process that runs, `/readyz`
-//! by one that the API server trusts and that knows the API server. The store does not matter here: a
-//! gateway without it still answers discovery, and must.
+//! When a gateway is ready, as the kubelet's probe asks: once the API server trusts it and it knows the API
+//! server. The store does not matter here: a gateway without it still answers discovery, and must.
 
-use axum::{Router, http::StatusCode, routing::get};
 use tokio::sync::watch;
 
 use super::front_proxy::Known;
@@ -28,16 +26,4 @@ impl Readiness {
             Known::Good(_) => None,
         }
     }
-}
-
-/// The same paths where the API itself is answered: for whoever looks at it from outside.
-pub fn routes(readiness: Readiness) -> Router {
-    let readyz = async move || match readiness.missing() {
-        None => (StatusCode::OK, "ok"),
-        Some(missing) => (StatusCode::SERVICE_UNAVAILABLE, missing),
-    };
-    Router::new()
-        .route("/healthz", get(async || "ok"))
-        .route("/livez", get(async || "ok"))
-        .route("/readyz", get(readyz))
 }

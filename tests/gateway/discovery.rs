@@ -19,7 +19,7 @@ async fn accepting(ground: &Ground, path: &str, accept: &str) -> Answer {
 }
 
 #[tokio::test]
-async fn discovery_and_health_answer_while_store_and_authorizer_are_down() {
+async fn discovery_answers_while_store_and_authorizer_are_down() {
     let mut ground = Ground::new().await;
     ground.store.kill().await;
     ground.words.no();
@@ -31,29 +31,10 @@ async fn discovery_and_health_answer_while_store_and_authorizer_are_down() {
         "/openapi/v3",
         "/openapi/v3/apis/herdctl.dev/output-v1",
         "/version",
-        "/healthz",
-        "/livez",
-        "/readyz",
     ] {
         assert_eq!(ground.get(path).await.status, 200, "{path}");
     }
     assert_eq!(ground.words.asked(), []);
-}
-
-#[tokio::test]
-async fn health_needs_no_identity_and_readiness_says_what_is_missing() {
-    let ground = Ground::new().await;
-    let answer = async |path| {
-        let response = ground.send_as(None, Ground::request(path)).await.unwrap();
-        Answer::of(response).await
-    };
-    assert_eq!(answer("/healthz").await.text(), "ok");
-    assert_eq!(answer("/readyz").await.text(), "ok");
-    ground.registered.send_replace(false);
-    let waiting = answer("/readyz").await;
-    assert_eq!(waiting.status, 503);
-    assert!(waiting.text().contains("certificate"), "{waiting:?}");
-    assert_eq!(answer("/livez").await.status, 200);
 }
 
 #[tokio::test]

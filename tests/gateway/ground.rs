@@ -15,7 +15,6 @@ use herdctl::{
         api::{self, Gateway},
         certificate::{Serving, Subject},
         front_proxy::{FrontProxy, Known},
-        health::Readiness,
         rights::{Answer as Right, Authorizer, NoAnswer, Question, Rights},
         store::{Access, Store},
         stream::Patience,
@@ -78,7 +77,6 @@ pub struct Ground {
     pub proxy_ca: Ca,
     pub proxy: Identity,
     pub known: watch::Sender<Known>,
-    pub registered: watch::Sender<bool>,
     pub words: Arc<Words>,
     pub store: FakeStore,
     pub store_ca: Ca,
@@ -95,6 +93,9 @@ pub const IMPATIENCE: Patience = Patience {
     begin: Duration::from_secs(30),
     resume: Duration::from_secs(30),
 };
+
+/// Connections at the same time.
+pub const SEATS: usize = 256;
 
 /// So short that every question is asked.
 pub const FORGETFUL: Duration = Duration::from_millis(1);
@@ -128,7 +129,6 @@ impl Ground {
         let proxy_ca = Ca::new("front-proxy-ca");
         let proxy = FrontProxy::read(&front_proxy_data(&proxy_ca.pem, &[PROXY])).unwrap();
         let (known, front_proxy) = watch::channel(Known::Good(Arc::new(proxy)));
-        let (registered, registration) = watch::channel(true);
         let words = Arc::new(Words {
             answer: Mutex::new(Ok(Right::Yes)),
             asked: Mutex::default(),
@@ -157,10 +157,6 @@ impl Ground {
             .unwrap(),
             patience,
         };
-        let readiness = Readiness {
-            registered: registration,
-            front_proxy: front_proxy.clone(),
-        };
         let subject = Subject {
             service: "herd-gateway".to_owned(),
             namespace: "herd".to_owned(),
@@ -172,14 +168,14 @@ impl Ground {
         let address = listener.local_addr().unwrap();
         let (stop, stopped) = watch::channel(false);
         let limits = Limits {
-            connections: 2048,
+            connections: SEATS,
             header_timeout: Duration::from_secs(10),
             idle_timeout: Duration::from_secs(60),
         };
         tokio::spawn(https::serve(
             listener,
             watch::channel(tls).1,
-            api::router(gateway, readiness),
+            api::router(gateway),
             limits,
             stopped,
         ));
@@ -189,7 +185,6 @@ impl Ground {
             proxy: proxy_ca.client(PROXY),
             proxy_ca,
             known,
-            registered,
             words,
             store,
             store_ca,

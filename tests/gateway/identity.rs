@@ -3,26 +3,51 @@
 use std::{collections::BTreeMap, sync::Arc};
 
 use axum::body::Body;
-use herdctl::gateway::front_proxy::{FrontProxy, Known, Unusable};
+use herdctl::gateway::{
+    front_proxy::{FrontProxy, Known, Unusable},
+    health::Readiness,
+};
 use http::Request;
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::{
+    io::{AsyncReadExt, AsyncWriteExt},
+    sync::watch,
+};
 
 use crate::{
     certificates::Ca,
     client::{self, Answer, HOST, soon},
-    ground::{Ground, JOB, PROXY, front_proxy_data, object},
+    ground::{Ground, JOB, PROXY, SEATS, front_proxy_data, object},
 };
 
 #[tokio::test]
 async fn a_direct_call_with_identity_headers_and_no_certificate_is_nobodys() {
     let ground = Ground::new().await;
-    for path in [object(JOB), "/apis".to_owned(), "/nowhere".to_owned()] {
+    let paths = ["/apis", "/nowhere", "/healthz", "/livez", "/readyz"];
+    for path in [object(JOB)].into_iter().chain(paths.map(str::to_owned)) {
         let response = ground.send_as(None, Ground::request(&path)).await.unwrap();
         let message = Answer::of(response).await.failure(401, "Unauthorized");
         assert!(message.contains("no client certificate"), "{message}");
         assert!(message.contains("kubectl get --raw"), "{message}");
     }
     assert_eq!(ground.words.asked(), []);
+}
+
+#[tokio::test]
+async fn however_many_nobodies_come_the_api_server_has_a_seat() {
+    let ground = Ground::new().await;
+    let mut nobodies = Vec::new();
+    for _ in 0..SEATS {
+        let mut stream = client::connect(ground.address, &ground.serving.der, None)
+            .await
+            .unwrap();
+        let request = format!("GET /healthz HTTP/1.1\r\nHost: {HOST}\r\n\r\n");
+        stream.write_all(request.as_bytes()).await.unwrap();
+        let mut status = [0; 12];
+        let answered = soon("an answer", stream.read_exact(&mut status)).await;
+        answered.unwrap();
+        nobodies.push(stream);
+    }
+    assert_eq!(ground.get("/apis").await.status, 200);
 }
 
 #[tokio::test]
@@ -105,9 +130,26 @@ async fn while_the_front_proxy_is_not_known_nobody_is_anybody() {
             .get(&object(JOB))
             .await
             .failure(503, "ServiceUnavailable");
-        assert_eq!(ground.get("/healthz").await.status, 200);
-        assert_eq!(ground.get("/readyz").await.status, 503);
     }
+}
+
+#[test]
+fn readiness_says_what_is_missing() {
+    let ca = Ca::new("front-proxy-ca");
+    let proxy = FrontProxy::read(&front_proxy_data(&ca.pem, &[PROXY])).unwrap();
+    let (known, front_proxy) = watch::channel(Known::NotYet);
+    let (registration, registered) = watch::channel(false);
+    let readiness = Readiness {
+        registered,
+        front_proxy,
+    };
+    assert!(readiness.missing().unwrap().contains("not read yet"));
+    known.send_replace(Known::Unusable("torn".to_owned()));
+    assert!(readiness.missing().unwrap().contains("see the log"));
+    known.send_replace(Known::Good(Arc::new(proxy)));
+    assert!(readiness.missing().unwrap().contains("certificate"));
+    registration.send_replace(true);
+    assert_eq!(readiness.missing(), None);
 }
 
 #[tokio::test]
