@@ -6,17 +6,26 @@
 
 use std::borrow::Cow;
 use std::collections::VecDeque;
+use std::hash::{BuildHasher, BuildHasherDefault, DefaultHasher};
+use std::ops::RangeInclusive;
 
-use chrono::{DateTime, Utc};
+use chrono::{DateTime, Datelike, Utc};
 use serde::Deserialize;
 use serde::de::IgnoredAny;
 use serde_json::value::RawValue;
 
 use crate::api::{record::Progress, text::one_line, verdict::Verdict};
 
-/// People see it as it is written, in a column.
-fn in_hundredths_of_a_cent(dollars: f64) -> f64 {
-    (dollars * 1e4).round() / 1e4
+/// People see it as it is written, in a column. None of what has no such number any more: the lines are the
+/// agent's word, and the API server would refuse the whole patch.
+fn in_hundredths_of_a_cent(dollars: f64) -> Option<f64> {
+    let rounded = (dollars * 1e4).round() / 1e4;
+    rounded.is_finite().then_some(rounded)
+}
+
+/// As much as an integer of the API can be.
+fn counted(number: u64) -> u64 {
+    number.min(i64::MAX.unsigned_abs())
 }
 
 #[cfg(test)]
@@ -24,6 +33,9 @@ mod tests;
 
 /// Subagents speak at the same time, so a message may come back after some others; not after so many.
 const REMEMBERED_MESSAGES: usize = 32;
+
+/// RFC 3339 has no others, so the API server takes no others.
+const YEARS: RangeInclusive<i32> = 0..=9999;
 
 /// As much of a tool's name as fits into a Job's status.
 const MAX_TOOL_BYTES: usize = 128;
@@ -55,9 +67,10 @@ struct Tokens {
     open: Usage,
 }
 
-#[derive(Clone, Debug)]
+/// Of its id only a hash is kept: the id is as long as the agent likes, and there is a Job for each.
+#[derive(Clone, Copy, Debug)]
 struct Message {
-    id: String,
+    id: u64,
     usage: Usage,
 }
 
@@ -120,7 +133,8 @@ impl Tally {
     pub fn take(&mut self, line: &[u8]) -> Option<Verdict> {
         let line: Line = serde_json::from_slice(line).ok()?;
         self.seq = line.seq.unwrap_or(self.seq);
-        self.last_activity = line.timestamp.or(self.last_activity);
+        let timestamp = line.timestamp.filter(|time| YEARS.contains(&time.year()));
+        self.last_activity = timestamp.or(self.last_activity);
         if let Some(tool) = line.tool.as_ref().filter(|_| line.kind == "tool_use") {
             self.last_tool = Some(one_line(tool, MAX_TOOL_BYTES));
         }
@@ -157,12 +171,12 @@ impl Tally {
     /// For the Job's status.
     pub fn progress(&self) -> Progress {
         let (main, subagents) = (self.main.sum(), self.subagents.sum());
-        let turns = self.turns;
+        let written = main.output_tokens.saturating_add(subagents.output_tokens);
         Progress {
-            turns: turns.settled + turns.of_attempt + turns.open,
-            cost_usd: self.cost_usd.map(in_hundredths_of_a_cent),
-            input_tokens: main.read().saturating_add(subagents.read()),
-            output_tokens: main.output_tokens.saturating_add(subagents.output_tokens),
+            turns: counted(self.turns.sum()),
+            cost_usd: self.cost_usd.and_then(in_hundredths_of_a_cent),
+            input_tokens: counted(main.read().saturating_add(subagents.read())),
+            output_tokens: counted(written),
             last_activity: self.last_activity,
             last_tool: self.last_tool.clone(),
         }
@@ -171,7 +185,7 @@ impl Tally {
     /// What the attempt before never settled stays as it was counted.
     fn begin_attempt(&mut self) {
         self.turns = Turns {
-            settled: self.turns.settled + self.turns.of_attempt + self.turns.open,
+            settled: self.turns.sum(),
             ..Turns::default()
         };
         self.main.settle(Usage::default());
@@ -184,6 +198,7 @@ impl Tally {
         } else {
             &mut self.main
         };
+        let id = BuildHasherDefault::<DefaultHasher>::default().hash_one(id);
         if let Some(known) = self.recent.iter_mut().find(|message| message.id == id) {
             let more = usage.most(known.usage);
             tokens.open = tokens.open.plus(more.less(known.usage));
@@ -197,7 +212,6 @@ impl Tally {
         if self.recent.len() == REMEMBERED_MESSAGES {
             self.recent.pop_front();
         }
-        let id = id.to_owned();
         self.recent.push_back(Message { id, usage });
     }
 
@@ -215,6 +229,13 @@ impl Tally {
             self.turns.open = 0;
         }
         self.cost_usd = verdict.cost_usd.or(self.cost_usd);
+    }
+}
+
+impl Turns {
+    fn sum(self) -> u64 {
+        let told = self.settled.saturating_add(self.of_attempt);
+        told.saturating_add(self.open)
     }
 }
 

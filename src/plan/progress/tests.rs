@@ -141,3 +141,41 @@ fn what_is_no_event_counts_for_nothing() {
     }
     assert_eq!(tally.progress(), Progress::default());
 }
+
+#[test]
+fn what_is_remembered_of_a_message_does_not_grow_with_its_id() {
+    fn owns_nothing<T: Copy>(_: &T) {}
+    let (long, longer) = ("a".repeat(250_000), "a".repeat(250_001));
+    let (tally, _) = tally(&[said(&long, 0, 1), said(&longer, 0, 1), said(&long, 0, 1)]);
+    assert_eq!(tally.progress().turns, 2);
+    assert_eq!(tally.recent.len(), 2);
+    tally.recent.iter().for_each(owns_nothing);
+}
+
+#[test]
+fn whatever_the_agent_says_the_numbers_are_some_that_the_api_server_takes() {
+    let most = result(u64::MAX, 1e308);
+    let start = json!({"type": "start", "timestamp": "2026-11-23T07:23:51.802Z", "seq": 1});
+    let mut late = said("b", u64::MAX, u64::MAX);
+    late["timestamp"] = "+12345-11-23T07:23:51Z".into();
+    let events = [
+        most.clone(),
+        start,
+        most,
+        said("a", u64::MAX, u64::MAX),
+        late,
+    ];
+    let progress = tally(&events).0.progress();
+    let largest = i64::MAX.unsigned_abs();
+    assert_eq!(
+        (
+            progress.turns,
+            progress.input_tokens,
+            progress.output_tokens
+        ),
+        (largest, largest, largest)
+    );
+    assert_eq!(progress.cost_usd, None);
+    let text = serde_json::to_string(&progress).unwrap();
+    assert!(text.contains("\"lastActivity\":\"2026-11-23"), "{text}");
+}
