@@ -98,6 +98,8 @@ pub enum Action {
     Resume,
     /// KILL to every process of the agent's.
     KillAll,
+    /// The same, because they wrote on though they were stopped.
+    Overrun,
 }
 
 impl State {
@@ -207,6 +209,9 @@ fn paused(silent: Duration, event: Event, now: Duration, limits: &Limits) -> (St
             let last_line = now.saturating_sub(silent);
             (State::Running { last_line }, Action::Resume)
         }
+        // STOP does not hold who lets a timer send him CONT. Beyond the limit the kubelet would evict the
+        // pod, and what the agent said would be lost.
+        Event::Spool(Fill::Brim) => (clear(StoppedBy::Nobody, None, now).0, Action::Overrun),
         Event::Tick if now >= limits.timeout => terminate(StoppedBy::Timeout, now, limits),
         Event::Spool(_) | Event::Tick | Event::Alone | Event::SpoolFailed => {
             (State::Paused { silent }, Action::Nothing)

@@ -196,6 +196,12 @@ impl<'a> Watch<'a> {
                 self.record(|record| record.note("resume", json!({ "waitingBytes": waiting })));
             }
             Action::KillAll => self.reach.signal_all(Signal::KILL),
+            Action::Overrun => {
+                self.reach.signal_all(Signal::KILL);
+                let waiting = self.record.fill().1;
+                let data = json!({ "by": "spoolLimit", "waitingBytes": waiting });
+                self.record(|record| record.note("stop", data));
+            }
         }
     }
 

@@ -241,11 +241,26 @@ fn a_full_spool_pauses_the_agent_until_there_is_room() {
     let play = Play::new()
         .at(1, Event::Spool(Fill::Middle))
         .at(2, Event::Spool(Fill::High))
-        .at(3, Event::Spool(Fill::Brim))
+        .at(3, Event::Spool(Fill::High))
         .at(4, Event::Spool(Fill::Middle))
         .at(5, Event::Spool(Fill::Low))
         .at(6, Event::Spool(Fill::Middle));
     assert_eq!(play.actions, [Action::Pause, Action::Resume]);
+}
+
+#[test]
+fn who_writes_on_while_he_is_paused_is_killed_at_the_spools_limit() {
+    Play::new()
+        .at(1, Event::Spool(Fill::High))
+        .at(2, Event::Spool(Fill::High))
+        .at(3, Event::Spool(Fill::Brim))
+        .at(3, Event::Exited(KILLED))
+        .at(3, Event::Alone)
+        .ends(
+            StoppedBy::Nobody,
+            Some(KILLED),
+            &[Action::Pause, Action::Overrun],
+        );
 }
 
 #[test]
