@@ -4,7 +4,7 @@
 //! threads that serve.
 
 use std::fs::File;
-use std::io::{self, BufReader, Read};
+use std::io;
 use std::os::unix::fs::FileExt;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -18,16 +18,14 @@ use tokio::task::spawn_blocking;
 use super::document::Document;
 use super::gate::{Named, RecordKey};
 use super::layout::{JOB, OUTPUT};
-use super::log::next_line;
 use super::published::Tail;
 use super::records::Records;
 use crate::api::protocol::{RecordInfo, Refusal, RefusalReason};
 
+mod begin;
+
 /// A file is read in pieces of this size.
 const PIECE: u64 = 64 * 1024;
-
-/// An event begins with its type and its timestamp, which fit in here.
-const HEAD: usize = 512;
 
 /// What a reader wants of a record.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -103,7 +101,15 @@ impl Records {
         let mut found = self.found(namespace, job, named).await?;
         let tail = *found.tail.borrow_and_update();
         let (file, begins) = match found.folder {
-            Some(folder) => off(move || start(&folder.join(OUTPUT), tail.bytes, wanted)).await?,
+            Some(folder) => {
+                // What is looked for may be far in a large file, and a search is no less work than a piece.
+                let turn = Arc::clone(&self.readers).acquire_owned().await;
+                off(move || {
+                    let _turn = turn;
+                    begin::find(&folder.join(OUTPUT), tail.bytes, wanted)
+                })
+                .await?
+            }
             None => (None, wanted.offset.unwrap_or(0)),
         };
         if begins > tail.bytes {
@@ -282,66 +288,4 @@ fn sealed(bytes: u64) -> watch::Receiver<Tail> {
         ..Tail::default()
     };
     watch::channel(tail).1
-}
-
-/// The file, and the byte of its first `length` that the reader wants first.
-fn start(
-    path: &std::path::Path,
-    length: u64,
-    wanted: Wanted,
-) -> io::Result<(Option<Arc<File>>, u64)> {
-    let file = File::open(path)?;
-    let offset = wanted.offset.unwrap_or(0);
-    let tail = wanted.tail.map(|lines| last_lines(&file, length, lines));
-    let since = wanted.since.map(|since| not_older(&file, length, since));
-    let begins = offset
-        .max(tail.transpose()?.unwrap_or(0))
-        .max(since.transpose()?.unwrap_or(0));
-    Ok((Some(Arc::new(file)), begins))
-}
-
-/// Where the last lines begin that have an end. What is behind them belongs to the next line.
-fn last_lines(file: &File, length: u64, lines: u64) -> io::Result<u64> {
-    let mut end = length;
-    let mut ends = 0;
-    while end > 0 {
-        let start = end.saturating_sub(PIECE);
-        let mut piece = vec![0; usize::try_from(end - start).unwrap_or_default()];
-        file.read_exact_at(&mut piece, start)?;
-        for newline in memchr::memrchr_iter(b'\n', &piece) {
-            if ends == lines {
-                return Ok(start + newline as u64 + 1);
-            }
-            ends += 1;
-        }
-        end = start;
-    }
-    Ok(0)
-}
-
-/// Where the first line begins whose timestamp is not before this time; else the line that has no end yet.
-fn not_older(file: &File, length: u64, since: DateTime<Utc>) -> io::Result<u64> {
-    // The file's own position is nobody else's: it was opened for this reader.
-    let mut reader = BufReader::with_capacity(PIECE as usize, file.take(length));
-    let mut line = Vec::new();
-    let mut at = 0;
-    while let Some(bytes) = next_line(&mut reader, HEAD, &mut line)? {
-        let unfinished = at + bytes == length && line.len() < HEAD && !line.ends_with(b"\n");
-        if unfinished || timestamp(&line).is_some_and(|time| time >= since) {
-            return Ok(at);
-        }
-        at += bytes;
-    }
-    Ok(at)
-}
-
-fn timestamp(head: &[u8]) -> Option<DateTime<Utc>> {
-    const NAME: &[u8] = b"\"timestamp\":\"";
-    let text = &head[memchr::memmem::find(head, NAME)? + NAME.len()..];
-    let text = &text[..memchr::memchr(b'"', text)?];
-    Some(
-        DateTime::parse_from_rfc3339(str::from_utf8(text).ok()?)
-            .ok()?
-            .to_utc(),
-    )
 }
