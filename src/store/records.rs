@@ -111,7 +111,8 @@ impl Records {
         let layout = Layout::new(folder);
         let published = Arc::new(Published::default());
         let outbox = Outbox::start(news).map_err(problem("start a thread for"))?;
-        let records = recover(&layout, &published, &outbox, clock).map_err(problem("read"))?;
+        let records = recover(&layout, &published, &outbox, &mut *disk, clock);
+        let records = records.map_err(problem("read"))?;
         let keeper = Keeper {
             disk,
             volume,

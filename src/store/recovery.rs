@@ -9,6 +9,7 @@ use std::path::Path;
 use chrono::{DateTime, Utc};
 use tracing::error;
 
+use super::disk::Disk;
 use super::document::{Document, Seal};
 use super::gate::RecordKey;
 use super::layout::{Layout, OUTPUT};
@@ -24,11 +25,13 @@ pub fn recover(
     layout: &Layout,
     published: &Published,
     outbox: &Outbox,
+    disk: &mut dyn Disk,
     clock: fn() -> DateTime<Utc>,
 ) -> io::Result<HashMap<RecordKey, Record>> {
     let mut records = HashMap::new();
+    let mut finished = Vec::new();
     for folder in layout.every()? {
-        let record = match open(&folder) {
+        let record = match open(&folder, &mut finished) {
             Ok(Some(record)) => record,
             Ok(None) => continue,
             Err(error) => {
@@ -42,30 +45,33 @@ pub fn recover(
         }
         records.insert(record.key.clone(), record);
     }
+    for file in finished {
+        disk.sync_file(&file)?;
+    }
     Ok(records)
 }
 
-/// None when nothing can be added to it.
-fn open(folder: &Path) -> io::Result<Option<Record>> {
+/// None when nothing can be added to it. A file whose seal had to be finished is still to be synced.
+fn open(folder: &Path, finished: &mut Vec<File>) -> io::Result<Option<Record>> {
     let Some(document) = Document::read(folder)? else {
         return Ok(None);
     };
     match &document.sealed {
         Some(seal) => {
-            finish_seal(&folder.join(OUTPUT), seal)?;
+            finished.extend(finish_seal(&folder.join(OUTPUT), seal)?);
             Ok(None)
         }
         None => Record::recover(folder.to_owned(), document).map(Some),
     }
 }
 
-/// Writes closing lines that stand in the document alone.
-fn finish_seal(output: &Path, seal: &Seal) -> io::Result<()> {
+/// Writes closing lines that stand in the document alone. Gives the file when it is still to be synced.
+pub fn finish_seal(output: &Path, seal: &Seal) -> io::Result<Option<File>> {
     let length = output.metadata()?.len();
     let closing = seal.closing.as_bytes();
     let before = seal.bytes.saturating_sub(closing.len() as u64);
     if length == seal.bytes && ends_with(output, closing, before)? {
-        return Ok(());
+        return Ok(None);
     }
     if length < before {
         let message = format!("{length} bytes are left of {}", seal.bytes);
@@ -74,7 +80,7 @@ fn finish_seal(output: &Path, seal: &Seal) -> io::Result<()> {
     let file = OpenOptions::new().write(true).open(output)?;
     file.set_len(before)?;
     file.write_all_at(closing, before)?;
-    file.sync_all()
+    Ok(Some(file))
 }
 
 /// After a power cut a file may be as long as it should be, and not hold what it should.

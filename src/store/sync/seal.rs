@@ -2,16 +2,23 @@
 //! it without them in the record puts them there.
 
 use std::collections::HashMap;
+use std::fs::File;
 use std::io;
+use std::path::PathBuf;
 
 use super::{Dirty, Keeper, Round, SealReply};
 use crate::store::closing::closing_lines;
 use crate::store::document::{Document, Seal};
 use crate::store::gate::RecordKey;
+use crate::store::layout::OUTPUT;
 use crate::store::news::Closing;
 use crate::store::published::Tail;
 use crate::store::record::{Failed, Record, unwritable};
 use crate::store::records::StoreError;
+use crate::store::recovery::finish_seal;
+
+/// The folder of a sealed record, its document, and its file where that was just written.
+type Finished = (PathBuf, Document, Option<File>);
 
 impl Keeper {
     /// Seals a record, also one of which nothing ever came. A sealed one is as it was.
@@ -34,16 +41,35 @@ impl Keeper {
             round.seals.entry(key).or_default().push(reply);
             return Ok(());
         }
-        let answer = match self.sealed_on_disk(&key) {
-            Ok(found) => found
-                .and_then(|(folder, document)| {
-                    Some((document.sealed(&folder)?, Box::new(document), folder))
-                })
-                .ok_or(StoreError::Stopping),
-            Err(error) => Err(StoreError::refused(unwritable(&error))),
+        let answer = match self.sealed_before(&key) {
+            Ok(Some((folder, document, unsynced))) => {
+                if let Some(file) = unsynced {
+                    self.disk.sync_file(&file)?;
+                }
+                let sealed = document.sealed(&folder);
+                sealed.map(|sealed| (sealed, Box::new(document), folder))
+            }
+            Ok(None) => None,
+            Err(error) => {
+                let _ = reply.send(Err(StoreError::refused(unwritable(&error))));
+                return Ok(());
+            }
         };
-        let _ = reply.send(answer);
+        let _ = reply.send(answer.ok_or(StoreError::Stopping));
         Ok(())
+    }
+
+    /// A record that is sealed already, with its closing lines also where the store before us, or our own
+    /// start, had no room for them. The file is to be synced.
+    fn sealed_before(&self, key: &RecordKey) -> io::Result<Option<Finished>> {
+        let Some((folder, document)) = self.sealed_on_disk(key)? else {
+            return Ok(None);
+        };
+        let unsynced = match &document.sealed {
+            Some(seal) => finish_seal(&folder.join(OUTPUT), seal)?,
+            None => None,
+        };
+        Ok(Some((folder, document, unsynced)))
     }
 
     /// Drafts the document of the sealed record.
