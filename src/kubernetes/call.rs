@@ -38,6 +38,11 @@ impl CallError {
         self.status().is_some_and(Status::is_not_found)
     }
 
+    /// The API server named what it does not take: the same again fails again.
+    pub fn is_refused(&self) -> bool {
+        self.status().is_some_and(names_what_is_invalid)
+    }
+
     /// Somebody else was faster: what we knew is old, and looking again is the remedy.
     pub fn is_conflict(&self) -> bool {
         matches!(self, CallError::Outdated { .. }) || self.status().is_some_and(Status::is_conflict)
@@ -58,7 +63,7 @@ pub async fn call<T>(
     }
 }
 
-/// The same for a JSON Patch: that its test failed is answered as invalid.
+/// The same for a JSON Patch: that its test failed is answered as invalid, without a word about what is.
 pub async fn patched<T>(
     doing: &'static str,
     request: impl Future<Output = kube::Result<T>>,
@@ -66,9 +71,16 @@ pub async fn patched<T>(
     call(doing, request)
         .await
         .map_err(|error| match error.status() {
-            Some(status) if status.is_invalid() => CallError::Outdated { doing },
+            Some(status) if status.is_invalid() && !names_what_is_invalid(status) => {
+                CallError::Outdated { doing }
+            }
             Some(_) | None => error,
         })
+}
+
+fn names_what_is_invalid(status: &Status) -> bool {
+    let details = status.details.as_ref();
+    status.is_invalid() && details.is_some_and(|details| !details.causes.is_empty())
 }
 
 /// None is the answer when the object is gone.
@@ -77,5 +89,35 @@ pub fn unless_gone<T>(sent: Result<T, CallError>) -> Result<Option<T>, CallError
         Ok(object) => Ok(Some(object)),
         Err(error) if error.is_not_found() => Ok(None),
         Err(error) => Err(error),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::{Value, json};
+
+    use super::*;
+
+    /// What comes of a patch that is answered as invalid, with these details.
+    async fn invalid(details: Value) -> CallError {
+        let status = json!({
+            "kind": "Status", "status": "Failure", "reason": "Invalid", "code": 422,
+            "message": "m", "details": details,
+        });
+        let status: Status = serde_json::from_value(status).unwrap();
+        let answer = async { Err::<(), _>(kube::Error::Api(Box::new(status))) };
+        patched("try it", answer).await.unwrap_err()
+    }
+
+    #[tokio::test]
+    async fn a_test_that_failed_is_told_from_a_value_that_is_refused() {
+        let outdated = invalid(json!({})).await;
+        assert!(outdated.is_conflict() && !outdated.is_refused());
+        let refused = invalid(json!({"causes": [{
+            "reason": "FieldValueTypeInvalid", "field": "status.progress.costUSD",
+            "message": "Invalid value: \"null\"",
+        }]}))
+        .await;
+        assert!(refused.is_refused() && !refused.is_conflict());
     }
 }

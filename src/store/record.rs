@@ -36,6 +36,8 @@ pub struct Record {
     /// So many bytes of the newest segment somebody was told to be safe, or may have been by a store before
     /// us. A shipper that says less is not believed.
     confirmed: u64,
+    /// This process has written to it.
+    written: bool,
     /// Bytes that were taken back after readers may have seen them.
     cuts: u32,
 }
@@ -52,6 +54,8 @@ pub struct Written {
     pub ended: bool,
     /// There was room for something.
     pub wrote: bool,
+    /// The first time since this process began: what one before said of the room was not taken back.
+    pub first: bool,
 }
 
 /// Why nothing was written.
@@ -84,6 +88,7 @@ impl Record {
             lines: Lines::default(),
             output: Arc::new(output),
             confirmed: 0,
+            written: false,
             cuts: 0,
         })
     }
@@ -117,6 +122,7 @@ impl Record {
             confirmed: lines.segment_length() - lines.torn(),
             lines,
             output: Arc::new(output),
+            written: false,
             cuts: 0,
         })
     }
@@ -316,6 +322,7 @@ impl Record {
             length: end,
             file: Some(Arc::new(file)),
             wrote: true,
+            first: !std::mem::replace(&mut self.written, true),
             ..Written::default()
         })
     }
@@ -349,6 +356,7 @@ impl Record {
             altered,
             ended: self.lines.end().is_some(),
             wrote: true,
+            first: !std::mem::replace(&mut self.written, true),
         })
     }
 

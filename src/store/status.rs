@@ -23,7 +23,7 @@ use tokio::{
 };
 use tracing::{info, warn};
 
-use self::ledger::{Entry, PatchOf, SealOf, Task};
+use self::ledger::{Entry, Failure, PatchOf, SealOf, Task};
 use super::{
     gate::RecordKey,
     jobs::{Change, Jobs, forget},
@@ -34,8 +34,8 @@ use super::{
 use crate::{
     api::job::Job,
     kubernetes::{
-        Chain,
-        call::{CallError, patched, unless_gone},
+        Chain, backoff,
+        call::{CallError, call, patched, unless_gone},
     },
     plan::json_patch::json_patch,
 };
@@ -82,6 +82,8 @@ enum Done {
     Patched(Result<Option<Box<Job>>, CallError>),
     /// None when there is nothing to seal.
     Sealed(Result<Option<Sealed>, SealError>),
+    /// The API server itself was asked, and has no such Job.
+    Gone(bool),
 }
 
 /// What the task remembers.
@@ -148,6 +150,14 @@ impl<S: Sealer> Steward<S> {
             forget(&mut job);
             Box::new(job)
         }))
+    }
+
+    /// Whether the API server has no Job of this name and UID. Only its answer will do: the cache lacks
+    /// also what this version can't read.
+    async fn is_gone(&self, namespace: &str, name: &str, uid: &str) -> Result<bool, CallError> {
+        let api: Api<Job> = Api::namespaced(self.client.clone(), namespace);
+        let found = call("look the Job up", api.get_metadata_opt(name)).await?;
+        Ok(found.and_then(|job| job.metadata.uid).as_deref() != Some(uid))
     }
 
     /// The key of a Job's record, also of one that does not exist yet.
@@ -224,20 +234,22 @@ impl<S: Sealer> State<S> {
         }
     }
 
-    /// Finds the Jobs that went while nobody looked.
+    /// Looks for the Jobs that went while nobody looked.
     fn compare(&mut self) {
         for key in self.steward.sealer.unsealed() {
             self.entry_of(&key);
         }
         let uids: Vec<String> = self.entries.keys().cloned().collect();
         for uid in uids {
-            let Some(entry) = self.entries.get_mut(&uid) else {
+            let Some(entry) = self.entries.get(&uid) else {
                 continue;
             };
             let (namespace, name) = entry.name();
             let there = self.steward.jobs.get(&namespace, &name);
             if there.and_then(|job| job.uid()).as_ref() != Some(&uid) {
-                entry.lose();
+                let (steward, seats) = (Arc::clone(&self.steward), Arc::clone(&self.patches));
+                self.tasks
+                    .spawn(run_look_up(steward, seats, uid.clone(), (namespace, name)));
             }
             self.look(&uid);
         }
@@ -255,12 +267,14 @@ impl<S: Sealer> State<S> {
                 if !error.is_conflict() {
                     warn!(job = entry.name().1, error = %Chain(&error), "a Job's status can't be written; trying again");
                 }
-                entry.failed(Task::Patch, error.is_conflict(), now);
+                entry.failed(Task::Patch, Failure::of(&error), now);
             }
+            Done::Gone(true) => entry.lose(),
+            Done::Gone(false) => {}
             Done::Sealed(Ok(sealed)) => entry.sealed(sealed.as_ref()),
             Done::Sealed(Err(error)) => {
                 warn!(job = entry.name().1, error = %Chain(error.as_ref()), "a record can't be sealed; trying again");
-                entry.failed(Task::Seal, false, now);
+                entry.failed(Task::Seal, Failure::Other, now);
             }
         }
         self.look(uid);
@@ -351,4 +365,25 @@ async fn run_seal<S: Sealer>(
         .seal(seal.key, seal.job.as_deref(), seal.closing)
         .await;
     (uid, Done::Sealed(done))
+}
+
+/// Asks until there is an answer.
+async fn run_look_up<S: Sealer>(
+    steward: Arc<Steward<S>>,
+    seats: Arc<Semaphore>,
+    uid: String,
+    (namespace, name): (String, String),
+) -> (String, Done) {
+    for failures in 0.. {
+        let seat = seats.acquire().await;
+        match steward.is_gone(&namespace, &name, &uid).await {
+            Ok(gone) => return (uid, Done::Gone(gone)),
+            Err(error) => {
+                warn!(namespace, job = name, error = %Chain(&error), "whether a Job is gone is not known; asking again");
+            }
+        }
+        drop(seat);
+        backoff::pause(failures).await;
+    }
+    (uid, Done::Gone(false))
 }

@@ -96,10 +96,6 @@ impl Answer {
         serde_json::from_slice(&self.body).unwrap_or_else(|error| panic!("{error}: {self:?}"))
     }
 
-    pub fn text(&self) -> &str {
-        std::str::from_utf8(&self.body).unwrap()
-    }
-
     /// Checks that it is a Status of the API and answers its message.
     pub fn failure(&self, code: u16, reason: &str) -> String {
         let status = self.json();

@@ -16,7 +16,7 @@ use crate::{
         job::Job,
         record::{Output, Report},
     },
-    kubernetes::backoff,
+    kubernetes::{backoff, call::CallError},
     plan::{
         record_status::{Flow, Known, next_write},
         seal::{self, Intact, Seal},
@@ -38,6 +38,26 @@ const CONFLICT: Duration = Duration::from_secs(1);
 pub enum Task {
     Patch,
     Seal,
+}
+
+/// Why a task failed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Failure {
+    /// The Job has changed.
+    Conflict,
+    /// Something in it is never taken.
+    Refused,
+    Other,
+}
+
+impl Failure {
+    pub fn of(error: &CallError) -> Failure {
+        match error {
+            error if error.is_conflict() => Failure::Conflict,
+            error if error.is_refused() => Failure::Refused,
+            _ => Failure::Other,
+        }
+    }
 }
 
 /// One Job and its record.
@@ -246,9 +266,8 @@ impl Entry {
         };
         let arrived = self.known.output.as_ref().map_or(0, |output| output.bytes);
         self.known.output = Some(sealing::output(sealed));
-        if self.known.flow != Flow::Unknown {
-            self.known.flow = Flow::Flowing;
-        }
+        // Also where a store before this one said that there was no room.
+        self.known.flow = Flow::Flowing;
         if let Some(how) = &sealed.altered {
             self.known.intact = Some(Intact::Altered(how.clone()));
         } else if !matches!(self.known.intact, Some(Intact::Altered(_))) && !is_altered(job) {
@@ -257,9 +276,15 @@ impl Entry {
         }
     }
 
-    /// A task failed: it is tried again, longer each time; after a conflict, when the Job has changed.
-    pub fn failed(&mut self, task: Task, conflict: bool, now: Instant) {
+    /// A task failed: it is tried again, longer each time; after a conflict, when the Job has changed. What
+    /// is refused goes without how far the run is: the agent has its say in that, and nothing else may wait
+    /// for it.
+    pub fn failed(&mut self, task: Task, why: Failure, now: Instant) {
         self.busy = None;
+        if why == Failure::Refused {
+            self.known.progress = None;
+        }
+        let conflict = why == Failure::Conflict;
         let newer = self.job.as_ref().and_then(|job| job.resource_version()) != self.tried;
         if task == Task::Patch && conflict && newer {
             self.tried = None;

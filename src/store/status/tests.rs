@@ -11,7 +11,7 @@ use axum::{
     extract::{Path, State as Shared},
     http::{HeaderMap, StatusCode},
     response::{IntoResponse, Response},
-    routing::patch,
+    routing::{get, patch},
 };
 use json_patch::Patch;
 use kube::Config;
@@ -33,6 +33,8 @@ struct Server {
     patches: AtomicUsize,
     /// So many patches are answered with an error first.
     failures: AtomicUsize,
+    /// How often somebody asked for the Job itself.
+    lookups: AtomicUsize,
 }
 
 impl Server {
@@ -49,6 +51,24 @@ impl Server {
         *self.job.lock().unwrap() = serde_json::to_value(&job).unwrap();
         Arc::new(job)
     }
+}
+
+/// The Job's metadata; nothing where the Job is null.
+async fn look_up(Shared(server): Shared<Arc<Server>>, headers: HeaderMap) -> Response {
+    server.lookups.fetch_add(1, Ordering::Relaxed);
+    assert!(
+        headers["accept"]
+            .to_str()
+            .unwrap()
+            .contains("as=PartialObjectMetadata")
+    );
+    let metadata = server.job.lock().unwrap()["metadata"].clone();
+    if metadata.is_null() {
+        let status = json!({"kind": "Status", "apiVersion": "v1", "status": "Failure", "message": "m", "reason": "NotFound", "code": 404});
+        return (StatusCode::NOT_FOUND, Json(status)).into_response();
+    }
+    let object = json!({"kind": "PartialObjectMetadata", "apiVersion": "meta.k8s.io/v1", "metadata": metadata});
+    Json(object).into_response()
 }
 
 async fn take(
@@ -133,10 +153,12 @@ impl World {
             job: Mutex::new(serde_json::to_value(&job).unwrap()),
             patches: AtomicUsize::new(0),
             failures: AtomicUsize::new(0),
+            lookups: AtomicUsize::new(0),
         });
-        let path = "/apis/herdctl.dev/v1alpha1/namespaces/{namespace}/jobs/{name}/status";
+        let path = "/apis/herdctl.dev/v1alpha1/namespaces/{namespace}/jobs/{name}";
         let router = Router::new()
-            .route(path, patch(take))
+            .route(path, get(look_up))
+            .route(&format!("{path}/status"), patch(take))
             .with_state(Arc::clone(&server));
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
@@ -316,16 +338,42 @@ async fn a_verdict_that_was_tried_on_an_old_job_arrives_on_the_new_one() {
 
 #[tokio::test]
 async fn the_record_of_a_job_that_went_while_nobody_looked_is_sealed() {
+    let mut another = running();
+    another.metadata.uid = Some("another".into());
+    for now in [Value::Null, serde_json::to_value(another).unwrap()] {
+        let world = World::with(running(), Vec::new()).await;
+        *world.server.job.lock().unwrap() = now;
+        world.volume.unsealed.store(true, Ordering::Relaxed);
+        world.see(Change::Complete).await;
+        until("the seal", || {
+            !world.volume.sealed.lock().unwrap().is_empty()
+        })
+        .await;
+        let reason = world.volume.sealed.lock().unwrap()[0].reason;
+        assert_eq!(reason, Some(Reason::JobDeleted));
+        assert_eq!(world.patches(), 0);
+    }
+}
+
+#[tokio::test]
+async fn a_job_that_the_watch_could_not_read_is_not_taken_for_deleted() {
     let world = World::with(running(), Vec::new()).await;
     world.volume.unsealed.store(true, Ordering::Relaxed);
     world.see(Change::Complete).await;
-    until("the seal", || {
-        !world.volume.sealed.lock().unwrap().is_empty()
+    until("the question", || {
+        world.server.lookups.load(Ordering::Relaxed) == 1
     })
     .await;
+    // It can be read again, and goes on as if nothing had been.
+    world.see(Change::Seen(running().into())).await;
+    world.hear(verdict()).await;
+    until("the report", || is_reported(&world.server)).await;
+    assert!(world.volume.sealed.lock().unwrap().is_empty());
+    let job = world.server.change(complete);
+    world.see(Change::Seen(job)).await;
+    until("the seal", || is_sealed(&world.server)).await;
     let reason = world.volume.sealed.lock().unwrap()[0].reason;
-    assert_eq!(reason, Some(Reason::JobDeleted));
-    assert_eq!(world.patches(), 0);
+    assert_eq!(reason, Some(Reason::Completed));
 }
 
 #[tokio::test]

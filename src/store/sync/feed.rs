@@ -250,7 +250,7 @@ impl Keeper {
                 if let Some(message) = written.altered {
                     self.note_altered(key, message, round)?;
                 }
-                if written.wrote && self.stalled.remove(key) {
+                if (written.wrote && self.stalled.remove(key)) || written.first {
                     let record = key.clone();
                     round.news.push(News::Resumed { record });
                 }

@@ -3,7 +3,7 @@ use json_patch::Patch;
 
 use super::*;
 use crate::api::{
-    job::{Attempt, JobSpec, JobStatus},
+    job::{Attempt, Condition, ConditionStatus, ConditionType, JobSpec, JobStatus},
     reason::{ExitReason, Phase, Reason},
     record::Progress,
     verdict::{Segment, StoppedBy, Verdict},
@@ -192,14 +192,14 @@ fn after_a_conflict_the_newer_job_is_patched_at_once() {
     let mut entry = Entry::of(job(1).into());
     hear(&mut entry, verdict());
     assert!(clock.next(&mut entry).patch.is_some());
-    entry.failed(Task::Patch, true, clock.0);
+    entry.failed(Task::Patch, Failure::Conflict, clock.0);
     let wait = clock.next(&mut entry);
     assert!(wait.patch.is_none() && wait.wake.is_some_and(|at| at >= clock.0 + CONFLICT));
     entry.see(job(2).into());
     assert!(clock.next(&mut entry).patch.is_some());
     // The newer one came before the answer did.
     entry.see(job(3).into());
-    entry.failed(Task::Patch, true, clock.0);
+    entry.failed(Task::Patch, Failure::Conflict, clock.0);
     assert!(clock.next(&mut entry).patch.is_some());
 }
 
@@ -211,7 +211,7 @@ fn a_write_that_fails_is_tried_for_ever_and_ever_more_rarely() {
     let mut longest = Duration::ZERO;
     for _ in 0..20 {
         assert!(clock.next(&mut entry).patch.is_some());
-        entry.failed(Task::Patch, false, clock.0);
+        entry.failed(Task::Patch, Failure::Other, clock.0);
         let next = clock.next(&mut entry);
         assert!(next.patch.is_none() && !next.done);
         let wait = next.wake.unwrap() - clock.0;
@@ -220,6 +220,57 @@ fn a_write_that_fails_is_tried_for_ever_and_ever_more_rarely() {
         clock.0 += wait;
     }
     assert!(longest > Duration::from_secs(10));
+}
+
+#[test]
+fn a_report_does_not_wait_for_progress_that_is_refused() {
+    let mut clock = clock();
+    let mut entry = Entry::of(completed(job(1)).into());
+    hear(&mut entry, grown(100));
+    hear(&mut entry, verdict());
+    let both = clock.next(&mut entry).patch.unwrap();
+    assert!(
+        answered(&both, 2)
+            .status
+            .as_ref()
+            .unwrap()
+            .progress
+            .is_some()
+    );
+    entry.failed(Task::Patch, Failure::Refused, clock.0);
+    clock.after(31);
+    let report = clock.next(&mut entry).patch.unwrap();
+    let told = answered(&report, 2);
+    let status = told.status.clone().unwrap();
+    assert!(status.report.is_some() && status.progress.is_none());
+    entry.patched(told, clock.0);
+    assert!(clock.next(&mut entry).seal.is_some());
+}
+
+#[test]
+fn a_sealed_record_is_not_said_to_wait_for_room() {
+    let clock = clock();
+    let mut job = completed(job(1));
+    let status = job.status.as_mut().unwrap();
+    status.attempts[0].closed = Some(time());
+    // By a store before this one.
+    status.conditions.push(Condition {
+        type_: ConditionType::OutputStalled,
+        status: ConditionStatus::True,
+        reason: "StoreFull".into(),
+        message: "the store's disk is full".into(),
+        last_transition_time: time(),
+    });
+    let mut entry = Entry::of(job.into());
+    assert!(clock.next(&mut entry).seal.is_some());
+    entry.sealed(Some(&sealed()));
+    let last = clock.next(&mut entry).patch.unwrap();
+    let status = answered(&last, 2).status.clone().unwrap();
+    let stalled = status.conditions.first().unwrap();
+    assert_eq!(
+        (stalled.status, stalled.reason.as_str()),
+        (ConditionStatus::False, "Resumed")
+    );
 }
 
 #[test]
@@ -271,7 +322,7 @@ fn a_seal_that_fails_is_tried_again() {
     closed.status.as_mut().unwrap().attempts[0].closed = Some(time());
     let mut entry = Entry::of(closed.into());
     assert!(!clock.next(&mut entry).seal.unwrap().closing.spoken);
-    entry.failed(Task::Seal, false, clock.0);
+    entry.failed(Task::Seal, Failure::Other, clock.0);
     assert!(clock.next(&mut entry).seal.is_none());
     clock.after(31);
     assert!(clock.next(&mut entry).seal.is_some());
