@@ -12,7 +12,7 @@ use herdctl::store::records::{Records, StoreError};
 use tokio::sync::{mpsc, oneshot};
 
 use crate::lines::lines;
-use crate::server::{LIMITS, Server};
+use crate::server::{LIMITS, Server, shipper};
 
 /// Fails at its syncs from some time on.
 struct Failing(Arc<AtomicBool>);
@@ -144,4 +144,83 @@ async fn one_record_that_can_not_be_read_stops_no_other() {
         std::fs::read(folder.path().join("ns/jobs/bad/output.jsonl")).unwrap(),
         lines(1).as_bytes()
     );
+}
+
+/// Holds its syncs up until it is let go, so that what is asked meanwhile comes in one round.
+struct Slow {
+    begun: std::sync::mpsc::Sender<()>,
+    let_go: std::sync::mpsc::Receiver<()>,
+}
+
+impl Slow {
+    fn wait(&self) {
+        // Whoever has gone holds nothing up.
+        let _ = self.begun.send(());
+        let _ = self.let_go.recv();
+    }
+}
+
+impl Disk for Slow {
+    fn write(&mut self, file: &File, bytes: &[u8], at: u64) -> io::Result<()> {
+        Volume.write(file, bytes, at)
+    }
+
+    fn sync_file(&mut self, file: &File) -> io::Result<()> {
+        self.wait();
+        Volume.sync_file(file)
+    }
+
+    fn sync_folder(&mut self, folder: &File) -> io::Result<()> {
+        self.wait();
+        Volume.sync_folder(folder)
+    }
+
+    fn sync_volume(&mut self, folder: &File) -> io::Result<()> {
+        self.wait();
+        Volume.sync_volume(folder)
+    }
+}
+
+#[tokio::test]
+async fn two_jobs_of_one_name_that_come_at_once_do_not_share_a_folder() {
+    let folder = tempfile::tempdir().unwrap();
+    let (began, begun) = std::sync::mpsc::channel();
+    let (go, let_go) = std::sync::mpsc::channel();
+    let slow = Box::new(Slow {
+        begun: began,
+        let_go,
+    });
+    let (told, _news) = mpsc::channel(1000);
+    go.send(()).unwrap();
+    let records = Records::open_on(folder.path(), slow, told, Utc::now, drop).unwrap();
+    begun.recv().unwrap();
+    let first = tokio::spawn({
+        let records = Arc::clone(&records);
+        async move { records.take_up(shipper("first", 1)).await }
+    });
+    while begun.try_recv().is_err() {
+        tokio::time::sleep(std::time::Duration::from_millis(1)).await;
+    }
+    let old = shipper("job", 1);
+    let mut new = old.clone();
+    new.record.job_uid = "second".to_owned();
+    let body = bytes::Bytes::from(lines(1));
+    // Both wait for the disk before it is let go for good.
+    let both = [old.clone(), new.clone()].map(|shipper| {
+        let (records, body) = (Arc::clone(&records), body.clone());
+        tokio::spawn(async move { records.append(shipper, 0, 0, body).await })
+    });
+    tokio::task::yield_now().await;
+    drop(go);
+    first.await.unwrap().unwrap();
+    let [one, other] = both;
+    assert!(one.await.unwrap().is_ok());
+    let refusal = other.await.unwrap().unwrap_err();
+    assert_eq!(refusal.reason, RefusalReason::Retry);
+    assert!(records.append(new, 0, 0, body.clone()).await.is_ok());
+    let jobs = folder.path().join("ns/jobs");
+    for job in ["job", "job.uid-job"] {
+        let output = std::fs::read(jobs.join(job).join("output.jsonl")).unwrap();
+        assert_eq!(output, body, "{job}");
+    }
 }

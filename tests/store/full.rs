@@ -112,6 +112,8 @@ async fn a_full_disk_refuses_and_goes_on_by_itself_when_it_has_room() {
     );
     let resumed = server
         .hear(|news| match news {
+            // Its line may have found room from the start.
+            News::Resumed { record } if record.job == "third" => None,
             News::Resumed { record } => Some(record.job),
             News::Stalled { record, .. } if record.job == "job" => panic!("told twice"),
             _ => None,
@@ -180,4 +182,54 @@ async fn a_namespace_that_was_set_aside_for_one_without_room_goes_on_where_it_li
     let path = sealed.unwrap().path;
     assert!(path.ends_with("ns.uid-ns/jobs/job/output.jsonl"), "{path}");
     assert_eq!(server.read("ns/jobs/job/output.jsonl"), new.as_bytes());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn who_waited_for_room_at_another_store_is_told_that_there_is_some() {
+    let folder = tempfile::tempdir().unwrap();
+    let at = {
+        let server = Server::at(folder.path()).await;
+        let mut ship = server.connect().await;
+        ship.append("job", 1, (0, 0), lines(1)).await.length()
+    };
+    let mut server = crate::seal::until_free(folder.path()).await;
+    let mut ship = server.connect().await;
+    for (job, at) in [("job", at), ("new", 0)] {
+        assert_eq!(ship.take_up(job, 1).await.length(), at);
+        let sent = ship.append(job, 1, (at, at), lines(1)).await.length();
+        ship.append(job, 1, (sent, sent), line(2)).await.length();
+    }
+    for job in ["job", "new"] {
+        let resumed = server
+            .hear(|news| match news {
+                News::Resumed { record } => Some(record.job),
+                _ => None,
+            })
+            .await;
+        assert_eq!(resumed, job, "once");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_seal_is_not_told_before_its_lines_have_room() {
+    let volume = Small::mount();
+    let output = volume.path().join("ns/jobs/job/output.jsonl");
+    // The closing lines begin a page of their own.
+    let said = "x".repeat(4095) + "\n";
+    let (whole, sealed) = {
+        let server = Server::at(volume.path()).await;
+        let mut ship = server.connect().await;
+        ship.append("job", 1, (0, 0), said.clone()).await.length();
+        let sealed = server.records.seal(&key("ns", "job"), closing()).await;
+        (std::fs::read(&output).unwrap(), sealed.unwrap())
+    };
+    std::fs::write(&output, &said).unwrap();
+    let make_room = volume.fill();
+    let server = crate::seal::until_free(volume.path()).await;
+    let early = server.records.seal(&key("ns", "job"), closing()).await;
+    assert!(matches!(early, Err(StoreError::Refused(_))), "{early:?}");
+    make_room();
+    let again = server.records.seal(&key("ns", "job"), closing()).await;
+    assert_eq!(again.unwrap(), sealed);
+    assert_eq!(std::fs::read(&output).unwrap(), whole);
 }
