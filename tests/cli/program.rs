@@ -60,8 +60,10 @@ impl Program {
     }
 
     pub fn command(&self, arguments: &[&str]) -> Command {
-        let mut command = Command::new(env!("CARGO_BIN_EXE_herdctl"));
+        // Ctrl-C as a terminal's program knows it, also where the tests run in a shell's background.
+        let mut command = Command::new("env");
         command
+            .args(["--default-signal=INT", env!("CARGO_BIN_EXE_herdctl")])
             .args(arguments)
             .env_clear()
             .env("HOME", self.home.path())
