@@ -1,5 +1,5 @@
-//! What happens to a Job before its first line: told beside the output, since a person who waits wants to
-//! know for what.
+//! A Job, watched: how it ends, and what happens before its first line, told beside the output, since a
+//! person who waits wants to know for what.
 
 use std::future::ready;
 
