@@ -56,6 +56,7 @@ CORE
 start_provisioner() {
   mkdir -p "$ROOT/volumes"
   echo "{\"sharedFileSystemPath\":\"$ROOT/volumes\"}" >"$ROOT/provisioner.json"
+  # shellcheck disable=SC2154 # `up` says which image that is; who sources this for other things needs none
   cat >"$ROOT/helper-pod.yaml" <<YAML
 apiVersion: v1
 kind: Pod
