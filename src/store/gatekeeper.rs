@@ -89,18 +89,17 @@ impl Gate for Gatekeeper {
     }
 
     async fn whose(&self, namespace: &str, job: &str) -> Result<Named, Refusal> {
-        if !self.jobs.are_known() {
-            return Err(not_yet(job));
-        }
+        // Never from memory alone: the name may be another's since a moment ago.
+        let job_uid = self.uid_now(namespace, job).await?;
         if let Some(known) = self.jobs.get(namespace, job)
+            && known.metadata.uid == job_uid
             && let Some(namespace_uid) = self.namespaces.of_job(&known).await.map_err(unanswered)?
         {
             return Ok(Named {
                 namespace_uid,
-                job_uid: known.metadata.uid.clone(),
+                job_uid,
             });
         }
-        // Never from memory: the name may be another's since a moment ago.
         let namespace_uid = self
             .namespaces
             .now(namespace)
@@ -109,7 +108,7 @@ impl Gate for Gatekeeper {
             .ok_or_else(|| gone_namespace(namespace))?;
         Ok(Named {
             namespace_uid,
-            job_uid: None,
+            job_uid,
         })
     }
 }
@@ -123,14 +122,19 @@ impl Gatekeeper {
         if !self.jobs.are_known() {
             return Err(not_yet(name));
         }
+        Err(match self.uid_now(namespace, name).await? {
+            Some(_) => not_yet(name),
+            None => admission::of_gone_job(name),
+        })
+    }
+
+    /// The UID of the Job that has this name, by the API server's word.
+    async fn uid_now(&self, namespace: &str, name: &str) -> Result<Option<String>, Refusal> {
         let api: Api<Job> = Api::namespaced(self.client.clone(), namespace);
         let found = call("look the Job up", api.get_metadata_opt(name))
             .await
             .map_err(unanswered)?;
-        Err(match found {
-            Some(_) => not_yet(name),
-            None => admission::of_gone_job(name),
-        })
+        Ok(found.and_then(|job| job.metadata.uid))
     }
 }
 

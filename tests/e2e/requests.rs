@@ -22,8 +22,9 @@ use crate::{
 const MOST_BY_CONTROLLER: usize = 6;
 /// The gateway's replicas: each asks for itself.
 const GATEWAYS: usize = 2;
-/// Whose token it is, the pod, report, progress and seal; and whose the gateway's token is.
-const MOST_BY_STORE: usize = 5 + GATEWAYS;
+/// Whose token it is, the pod, report, progress and seal; whose the gateway's token is; and at each read
+/// which Job has the name now.
+const MOST_BY_STORE: usize = 5 + GATEWAYS + READS;
 /// Whether the reader may.
 const MOST_BY_GATEWAY: usize = GATEWAYS;
 /// How often the record is read at once.
