@@ -15,6 +15,20 @@ use super::{
 /// arguments of the CLI; the rest is room for the run's other inputs.
 pub const MAX_PROMPT_BYTES: u32 = 98_304;
 
+/// Longest output schema in bytes; it is an argument of the CLI.
+pub const MAX_SCHEMA_BYTES: u32 = 32_768;
+
+/// What to do about a lost pod.
+#[derive(
+    Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema,
+)]
+#[serde(rename_all = "camelCase")]
+pub enum OnDisruption {
+    #[default]
+    Resume,
+    Fail,
+}
+
 /// Who does the work: instructions, model, tools, limits and the pod that it runs in. An Agent does
 /// nothing by itself; apply a Job that names it.
 #[derive(CustomResource, Clone, Debug, Default, PartialEq, Serialize, Deserialize, KubeSchema)]
@@ -120,6 +134,20 @@ pub struct AgentSpec {
     /// How long a stopped agent may take to end by itself (SIGTERM) before it is killed. Default: 10s.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub cancel_grace: Option<DurationText>,
+    /// What happens when a pod is lost that was not the agent's fault: it was deleted or evicted, or its
+    /// node died. resume continues the session in a new pod, fail ends the Job. Default: resume.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub on_disruption: Option<OnDisruption>,
+    /// How many attempts may be lost to disruptions before the Job fails; pauses don't count. Default: 3.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(range(min = 1, max = 32))]
+    pub max_attempts: Option<u32>,
+    /// The JSON Schema that the agent's result must meet, as JSON text of at most 32768 bytes. A run
+    /// whose result does not meet it fails with reason InvalidOutput. Default: none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(min = 2, max = MAX_SCHEMA_BYTES))]
+    #[x_kube(validation = schema_bytes_rule())]
+    pub output_schema: Option<String>,
     /// Overrides for the agent's pods: image, resources, placement, labels.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub pod: Option<PodTemplate>,
@@ -134,6 +162,10 @@ fn positive_rule() -> Rule {
 pub(super) fn prompt_bytes_rule() -> Rule {
     Rule::new("size(bytes(self)) <= 98304")
         .message("must be at most 98304 bytes in UTF-8: shorten it, or let the agent read the rest from a file")
+}
+
+pub(super) fn schema_bytes_rule() -> Rule {
+    Rule::new("size(bytes(self)) <= 32768").message("must be at most 32768 bytes in UTF-8")
 }
 
 /// One environment variable: a name, and a value or where the value comes from.

@@ -6,7 +6,7 @@ use kube::{CustomResource, KubeSchema, core::Rule};
 use serde::{Deserialize, Serialize};
 
 use super::{
-    agent::{AgentSpec, MAX_PROMPT_BYTES, prompt_bytes_rule},
+    agent::{AgentSpec, MAX_PROMPT_BYTES, MAX_SCHEMA_BYTES, prompt_bytes_rule, schema_bytes_rule},
     duration::DurationText,
     reason::{ExitReason, Phase, Reason},
     record::{Output, Progress, Report},
@@ -36,6 +36,7 @@ pub const STORE_CA_ANNOTATION: &str = "herdctl.dev/store-ca";
     status = "JobStatus",
     doc = "One run of an Agent, with exactly one outcome. Apply it, and a pod runs the Claude CLI; the status tells how it goes and why it ended.",
     validation = final_phase_rule(),
+    validation = resume_prompt_rule(),
     selectable = ".spec.agent",
     selectable = ".status.phase",
     selectable = ".status.exitReason",
@@ -59,6 +60,8 @@ pub const STORE_CA_ANNOTATION: &str = "herdctl.dev/store-ca";
     validation = immutable("prompt"),
     validation = immutable("model"),
     validation = immutable("timeout"),
+    validation = immutable("outputSchema"),
+    validation = immutable("resume"),
     validation = cancel_rule()
 )]
 pub struct JobSpec {
@@ -84,10 +87,40 @@ pub struct JobSpec {
     /// The longest time that this run may take, for example 90s or 1h30m. Default: the Agent's.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub timeout: Option<DurationText>,
+    /// The JSON Schema that the agent's result must meet, as JSON text of at most 32768 bytes. Default:
+    /// the Agent's.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(min = 2, max = MAX_SCHEMA_BYTES))]
+    #[x_kube(validation = schema_bytes_rule())]
+    pub output_schema: Option<String>,
+    /// The finished Job whose session this one continues. Default: a session of its own.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub resume: Option<ResumeFrom>,
+    /// True: stop the agent gently and keep its session; the Job is pending with reason Suspended until
+    /// this is false or unset again, then a new attempt continues the session.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub suspend: Option<bool>,
+    /// What to tell the agent when a suspended Job goes on. Can be set or changed only by the change
+    /// that ends the suspension. At most 98304 bytes. Default: a short note that it was paused.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(min = 1, max = MAX_PROMPT_BYTES))]
+    #[x_kube(validation = prompt_bytes_rule())]
+    pub resume_prompt: Option<String>,
     /// True: stop the run; the Job ends as cancelled. Can't be taken back, and changes nothing once the
     /// Job has ended.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub cancel: Option<bool>,
+}
+
+/// The finished Job whose session another one continues.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
+pub struct ResumeFrom {
+    /// Its name, in the same namespace.
+    #[schemars(
+        length(min = 1, max = 52),
+        regex(pattern = r"^[a-z0-9]([-a-z0-9]*[a-z0-9])?$")
+    )]
+    pub job: String,
 }
 
 /// A Job asks for one run; to ask for something else is another Job.
@@ -103,6 +136,14 @@ fn cancel_rule() -> Rule {
     Rule::new("!has(oldSelf.cancel) || !oldSelf.cancel || (has(self.cancel) && self.cancel)")
         .message("cancel can't be taken back: create another Job instead")
         .field_path(".cancel")
+}
+
+/// The prompt of a suspended Job's next attempt is part of its resumption, so that no attempt begins
+/// with half of what was asked.
+fn resume_prompt_rule() -> Rule {
+    Rule::new("(has(self.spec.resumePrompt) == has(oldSelf.spec.resumePrompt) && (!has(self.spec.resumePrompt) || self.spec.resumePrompt == oldSelf.spec.resumePrompt)) || (has(oldSelf.spec.suspend) && oldSelf.spec.suspend && !(has(self.spec.suspend) && self.spec.suspend) && has(oldSelf.status) && has(oldSelf.status.reason) && oldSelf.status.reason == 'Suspended')")
+        .message("resumePrompt changes only together with the end of a suspension: wait for the reason Suspended, then set resumePrompt and suspend: false in one change")
+        .field_path(".spec.resumePrompt")
 }
 
 /// Freezes the outcome. It stands at the root, since a rule on `status` is skipped when the whole status
@@ -173,6 +214,9 @@ pub struct JobStatus {
     /// The Agent as it was when the first attempt was decided on: editing it later changes nothing here.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub agent: Option<CapturedAgent>,
+    /// The Job whose session this one continues, as it was found before the first attempt.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub resumed_from: Option<ResumedFrom>,
     /// Every pod that was made for this Job.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(length(max = 64), extend("x-kubernetes-list-type" = "map", "x-kubernetes-list-map-keys" = ["number"]))]
@@ -219,17 +263,33 @@ impl JobStatus {
     }
 }
 
+/// A finished Job whose session is continued.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct ResumedFrom {
+    /// Its name.
+    #[schemars(length(max = 52))]
+    pub job: String,
+    /// Its UID: a Job of the same name that comes later is another.
+    #[schemars(length(max = 64))]
+    pub uid: String,
+}
+
 /// The Agent that a Job runs, captured.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, schemars::JsonSchema)]
 pub struct CapturedAgent {
     /// The Agent's metadata.generation.
     pub generation: i64,
+    /// The Agent's UID: when it is gone, so is this Agent, whoever has its name.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(max = 64))]
+    pub uid: Option<String>,
     /// The Agent's spec.
     pub spec: AgentSpec,
 }
 
 /// One pod of a Job. It is written before the pod is created, so that no pod is unknown.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, schemars::JsonSchema)]
 pub struct Attempt {
     /// Counted from 1.
     #[schemars(range(min = 1))]
@@ -257,6 +317,15 @@ pub struct Attempt {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(max = 1024))]
     pub why: Option<String>,
+    /// Why it ended, where the Job went on without it: Suspended, or what became of its pod.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub outcome: Option<Reason>,
+    /// Turns of this attempt, as far as it could tell.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub turns: Option<u64>,
+    /// US dollars that this attempt cost, as far as it could tell.
+    #[serde(default, rename = "costUSD", skip_serializing_if = "Option::is_none")]
+    pub cost_usd: Option<f64>,
     /// Bytes that the runner recorded before its verdict, where the verdict came with the pod's end and
     /// not by the output store.
     #[serde(default, skip_serializing_if = "Option::is_none")]

@@ -73,9 +73,12 @@ pub enum Reason {
     Starting,
     AgentNotFound,
     QuotaExceeded,
+    Suspended,
+    Recovering,
     // running
     Working,
     Cancelling,
+    Suspending,
     // completed
     Completed,
     // failed, error
@@ -105,6 +108,7 @@ pub enum Reason {
     StartTimedOut,
     // cancelled
     Cancelled,
+    AgentDeleted,
     JobDeleted,
 }
 
@@ -113,17 +117,18 @@ impl Reason {
     pub fn place(self) -> (Phase, Option<ExitReason>) {
         use Reason::*;
         match self {
-            Scheduling | ImagePull | ConfigMissing | Starting | AgentNotFound | QuotaExceeded => {
-                (Phase::Pending, None)
-            }
-            Working | Cancelling => (Phase::Running, None),
+            Scheduling | ImagePull | ConfigMissing | Starting | AgentNotFound | QuotaExceeded
+            | Suspended | Recovering => (Phase::Pending, None),
+            Working | Cancelling | Suspending => (Phase::Running, None),
             Completed => (Phase::Completed, Some(ExitReason::Success)),
             MaxTurns | BudgetExceeded | AuthenticationFailed | CreditExhausted | RateLimited
             | ModelUnavailable | ApiError | PromptTooLong | Refused | InvalidOutput
             | AgentCrashed | OomKilled | Evicted | NodeLost | PodDeleted | ImageUnavailable
             | InvalidPod | RunnerError | ResumeFailed => (Phase::Failed, Some(ExitReason::Error)),
             TimedOut | Stalled | StartTimedOut => (Phase::Failed, Some(ExitReason::Timeout)),
-            Cancelled | JobDeleted => (Phase::Cancelled, Some(ExitReason::ManualCancel)),
+            Cancelled | AgentDeleted | JobDeleted => {
+                (Phase::Cancelled, Some(ExitReason::ManualCancel))
+            }
         }
     }
 }

@@ -56,6 +56,12 @@ pub struct RunInputs {
     pub session_id: String,
     /// Given to the CLI on its standard input.
     pub prompt: String,
+    /// Present where a session is continued.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub resume: Option<Resume>,
+    /// JSON Schema of the result (`--json-schema`).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub output_schema: Option<String>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub system_prompt: Option<String>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -85,6 +91,18 @@ pub struct RunInputs {
     /// Seconds between TERM and KILL.
     #[serde(with = "seconds")]
     pub cancel_grace: Duration,
+}
+
+/// How a session is continued. The transcript that `ship` has restored decides: with one the CLI gets
+/// `--resume` and this prompt; without one it begins with `--session-id` and the run's own prompt, or
+/// not at all.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct Resume {
+    /// What the agent is told instead of the run's prompt.
+    pub prompt: String,
+    /// True: something has happened in this session, so without a transcript the run fails.
+    pub required: bool,
 }
 
 /// Which tools the agent has, by Claude Code's names and patterns.

@@ -39,6 +39,13 @@ pub struct Verdict {
     /// The last `total_cost_usd`; cumulative over a session.
     #[serde(default, rename = "costUSD", skip_serializing_if = "Option::is_none")]
     pub cost_usd: Option<f64>,
+    /// What the session had cost before this run, as its transcript says.
+    #[serde(
+        default,
+        rename = "costBeforeUSD",
+        skip_serializing_if = "Option::is_none"
+    )]
+    pub cost_before_usd: Option<f64>,
     /// Token counts of the last result line, by the API's names; numbers only.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub usage: BTreeMap<String, u64>,
@@ -109,6 +116,8 @@ pub enum StoppedBy {
     Fence,
     /// The output spool could not be written.
     SpoolFailure,
+    /// The session that was to be continued has no usable transcript; the CLI was never started.
+    NoSession,
 }
 
 /// Size and digest of the run's events before the verdict.
@@ -143,6 +152,12 @@ impl ProcessExit {
 }
 
 impl Verdict {
+    /// What this run alone cost, in US dollars.
+    pub fn own_cost_usd(&self) -> Option<f64> {
+        let before = self.cost_before_usd.unwrap_or_default();
+        self.cost_usd.map(|total| (total - before).max(0.0))
+    }
+
     /// The verdict as one JSON line of at most [`MAX_BYTES`], its longest texts cut as far as needed.
     pub fn to_message(&self) -> String {
         let mut fitted = self.clone();
@@ -233,6 +248,7 @@ mod tests {
             stopped_by: StoppedBy::Nobody,
             turns: u64::MAX,
             cost_usd: Some(f64::MIN_POSITIVE),
+            cost_before_usd: None,
             usage: [(rest.clone(), u64::MAX)].into(),
             session_id: Some(rest),
             started_at: None,

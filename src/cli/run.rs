@@ -129,7 +129,7 @@ impl Run {
                 .transpose()?,
             model: self.model.clone(),
             timeout: self.timeout.clone(),
-            cancel: None,
+            ..JobSpec::default()
         };
         let mut job = Job::new(&name, spec);
         job.metadata.namespace = Some(cluster.namespace.clone());

@@ -147,13 +147,8 @@ mod tests {
             number,
             pod: format!("hello-{number}"),
             uid: None,
-            node: None,
             intended: DateTime::UNIX_EPOCH,
-            started: None,
-            ended: None,
-            why: None,
-            recorded: None,
-            closed: None,
+            ..Attempt::default()
         }
     }
 

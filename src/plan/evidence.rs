@@ -115,7 +115,9 @@ pub fn conclude_without_pod(pod: &str, report: Option<&Verdict>, asked: Asked<'_
 /// which Kubernetes knows more.
 fn is_the_runners_alone(verdict: &Verdict) -> bool {
     let by_itself = match verdict.stopped_by {
-        StoppedBy::Timeout | StoppedBy::Stall | StoppedBy::Fence => return true,
+        StoppedBy::Timeout | StoppedBy::Stall | StoppedBy::Fence | StoppedBy::NoSession => {
+            return true;
+        }
         StoppedBy::Nobody => true,
         StoppedBy::Signal | StoppedBy::SpoolFailure => false,
     };

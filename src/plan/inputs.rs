@@ -49,6 +49,11 @@ pub fn inputs(
         prompt: prompt.ok_or_else(|| InputsError::NoPrompt {
             agent: job.agent.clone(),
         })?,
+        resume: None,
+        output_schema: job
+            .output_schema
+            .clone()
+            .or_else(|| agent.output_schema.clone()),
         system_prompt: agent.system_prompt.clone(),
         append_system_prompt: agent.append_system_prompt.clone(),
         model: job.model.clone().or_else(|| agent.model.clone()),

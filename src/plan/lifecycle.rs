@@ -166,20 +166,15 @@ fn before_the_intent(seen: &Observed<'_>, means: Means<'_>) -> Action {
             job,
             CapturedAgent {
                 generation: agent.metadata.generation.unwrap_or_default(),
+                uid: agent.metadata.uid.clone(),
                 spec: agent.spec.clone(),
             },
             means.session_id,
             Attempt {
                 number: FIRST_ATTEMPT,
                 pod: pod.metadata.name.unwrap_or_default(),
-                uid: None,
-                node: None,
                 intended: means.now,
-                started: None,
-                ended: None,
-                why: None,
-                recorded: None,
-                closed: None,
+                ..Attempt::default()
             },
             means.now,
         ))),

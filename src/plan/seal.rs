@@ -102,14 +102,10 @@ mod tests {
         let attempt = |(number, flags): (u32, &u8)| Attempt {
             number,
             pod: format!("hello-{number}"),
-            uid: None,
-            node: None,
-            intended: DateTime::UNIX_EPOCH,
             started: time(*flags, STARTED),
-            ended: None,
-            why: None,
             recorded: (flags & RECORDED != 0).then_some(500),
             closed: time(*flags, CLOSED),
+            ..Attempt::default()
         };
         let mut job = Job::new("hello", JobSpec::default());
         job.status = Some(JobStatus {

@@ -37,6 +37,7 @@ fn reason_of(facts: &RunFacts) -> Reason {
         StoppedBy::SpoolFailure | StoppedBy::Fence => return Reason::RunnerError,
         StoppedBy::Timeout => return Reason::TimedOut,
         StoppedBy::Stall => return Reason::Stalled,
+        StoppedBy::NoSession => return Reason::ResumeFailed,
         // Only the API server's objects tell who wanted the signal; what the CLI made of it counts here.
         StoppedBy::Signal | StoppedBy::Nobody => {}
     }

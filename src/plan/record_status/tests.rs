@@ -13,13 +13,8 @@ fn attempt(number: u32, uid: Option<&str>) -> Attempt {
         number,
         pod: format!("hello-{number}"),
         uid: uid.map(str::to_owned),
-        node: None,
         intended: at(0),
-        started: None,
-        ended: None,
-        why: None,
-        recorded: None,
-        closed: None,
+        ..Attempt::default()
     }
 }
 

@@ -207,6 +207,7 @@ impl Stream {
             stopped_by: ended.stopped_by,
             turns: facts.turns,
             cost_usd: facts.cost_usd,
+            cost_before_usd: None,
             usage: facts.usage,
             session_id: self.identity.session_id.clone().or(facts.session_id),
             started_at: Some(ended.started_at),

@@ -240,13 +240,9 @@ fn running() -> Job {
             number: 1,
             pod: "hello-1".into(),
             uid: Some("pod-uid".into()),
-            node: None,
             intended: time(),
             started: Some(time()),
-            ended: None,
-            why: None,
-            recorded: None,
-            closed: None,
+            ..Attempt::default()
         }],
         ..JobStatus::default()
     });
@@ -275,6 +271,7 @@ fn verdict() -> News {
             stopped_by: StoppedBy::Nobody,
             turns: 1,
             cost_usd: None,
+            cost_before_usd: None,
             usage: Default::default(),
             session_id: None,
             started_at: None,

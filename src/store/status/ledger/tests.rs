@@ -34,13 +34,9 @@ fn job(version: u64) -> Job {
             number: 1,
             pod: "hello-1".into(),
             uid: Some("pod-uid".into()),
-            node: None,
             intended: time(),
             started: Some(time()),
-            ended: None,
-            why: None,
-            recorded: None,
-            closed: None,
+            ..Attempt::default()
         }],
         ..JobStatus::default()
     });
@@ -83,6 +79,7 @@ fn verdict() -> News {
             stopped_by: StoppedBy::Nobody,
             turns: 1,
             cost_usd: None,
+            cost_before_usd: None,
             usage: Default::default(),
             session_id: None,
             started_at: None,
