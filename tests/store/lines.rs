@@ -45,6 +45,7 @@ pub fn verdict(segment: &str) -> String {
         stopped_by: StoppedBy::Nobody,
         turns: 7,
         cost_usd: Some(0.25),
+        cost_before_usd: None,
         usage: Default::default(),
         session_id: None,
         started_at: None,
