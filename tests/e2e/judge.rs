@@ -20,6 +20,8 @@ pub struct Agents {
     pub unsure: usize,
     /// Processes that have a connection open.
     pub connected: usize,
+    /// The most that ever had one open together.
+    pub together: usize,
     /// Requests that wait for their answer.
     pub under_way: usize,
 }
@@ -47,6 +49,15 @@ impl Team {
         assert_eq!(
             (agents.processes, agents.unsure),
             (1, 0),
+            "session {session}: {agents:?}"
+        );
+    }
+
+    /// However many agents the session had, each was dead before the next one spoke.
+    pub async fn assert_never_two_agents(&self, session: &str, most: usize) {
+        let agents = self.agents_of(session).await;
+        assert!(
+            agents.together <= 1 && agents.processes <= most,
             "session {session}: {agents:?}"
         );
     }

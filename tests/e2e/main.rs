@@ -23,6 +23,7 @@ mod wait;
 mod crashes;
 mod crds;
 mod endings;
+mod faults;
 mod outcomes;
 mod pending;
 mod record;
