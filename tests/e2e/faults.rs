@@ -8,4 +8,4 @@ mod cut_off;
 mod kubelet;
 mod lost_node;
 mod processes;
-mod second_node;
+pub mod second_node;

@@ -30,4 +30,5 @@ mod record;
 mod requests;
 mod rights;
 mod runs;
+mod soak;
 mod together;

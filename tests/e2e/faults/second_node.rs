@@ -164,7 +164,8 @@ impl SecondNode {
         self.restore().await;
     }
 
-    async fn restore(&self) {
+    /// The same, and the test goes on with it.
+    pub async fn restore(&self) {
         self.patch("node1", json!({"metadata": {"labels": {LABEL: null}}}))
             .await;
         self.power_on().await;
