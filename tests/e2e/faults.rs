@@ -5,7 +5,7 @@
 
 mod away;
 mod cut_off;
-mod kubelet;
+pub mod kubelet;
 mod lost_node;
 mod processes;
 pub mod second_node;

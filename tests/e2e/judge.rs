@@ -2,6 +2,7 @@
 
 use http::Request;
 use serde::Deserialize;
+use serde_json::Value;
 
 use crate::{
     team::Team,
@@ -87,4 +88,12 @@ impl Team {
         })
         .await;
     }
+}
+
+/// The latest request of a session, as the scripted API understood it.
+pub async fn request_of(team: &Team, session: &str) -> Value {
+    let request = Request::get(format!("{CONTROL}/request?session={session}"))
+        .body(vec![])
+        .unwrap();
+    team.client.request(request).await.unwrap()
 }

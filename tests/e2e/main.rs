@@ -30,5 +30,6 @@ mod record;
 mod requests;
 mod rights;
 mod runs;
+mod sessions;
 mod soak;
 mod together;

@@ -22,7 +22,7 @@ use self::{
     job::{Agents, Ledger},
 };
 use crate::{
-    faults::second_node::SecondNode,
+    faults::{kubelet::killed_as_the_agent_starts, second_node::SecondNode},
     team::Team,
     wait::{RUN, until_true},
 };
@@ -31,6 +31,8 @@ use crate::{
 const SIDE_BY_SIDE: usize = 8;
 /// How long after the last fault a Job may take to end; the longest run is within that too.
 const STUCK: Duration = Duration::from_secs(60);
+
+const KUBELET_KILLS: u32 = 200;
 
 /// A number from the environment, for longer and shorter soaks.
 fn given<N: FromStr<Err: fmt::Debug>>(variable: &str, otherwise: N) -> N {
@@ -78,6 +80,12 @@ async fn three_hundred_jobs_survive_two_hundred_faults() {
     ledger.judge(&team, last_fault + STUCK).await;
     assert_all_goes(&team, &ledger).await;
     node.end().await;
+}
+
+#[tokio::test]
+#[ignore = "takes ten minutes: make soak"]
+async fn a_kubelet_that_is_killed_two_hundred_times_makes_no_second_agent() {
+    killed_as_the_agent_starts(KUBELET_KILLS).await;
 }
 
 /// Deleted, the Jobs go with their pods; no finalizer holds one back.

@@ -37,13 +37,17 @@ async fn a_run_does_not_notice_that_its_containerd_crashed() {
     goes_on_after_a_restart_of("containerd").await;
 }
 
-/// A kubelet that dies between the start of a container and its note of it starts it once more.
 #[tokio::test]
 async fn a_kubelet_that_is_killed_as_the_agent_starts_makes_no_second_agent() {
+    killed_as_the_agent_starts(KILLS).await;
+}
+
+/// A kubelet that dies between the start of a container and its note of it starts it once more.
+pub async fn killed_as_the_agent_starts(times: u32) {
     let node = SecondNode::take().await;
     let team = Team::shared().await;
     let agent = team.agent_with("text", SecondNode::on_it).await;
-    for _ in 0..KILLS {
+    for _ in 0..times {
         let job = team.job(&agent).await;
         let pod = until(&team.pods(), &format!("{job}-1"), "there", RUN, |_| true).await;
         begins(&pod.metadata.uid.unwrap()).await;
