@@ -31,11 +31,11 @@ use crate::api::reason::Phase;
   herdctl jobs cancel --agent reviewer --yes
 
 The agent gets SIGTERM, and SIGKILL after its cancelGrace. A Job that has ended stays as it is, and
-counts as stopped. To go on later with what was begun: herdctl jobs pause. With --wait the exit code is 0 once all have ended, however, and 124 if --timeout
-passes before."
+counts as stopped. With --wait the exit code is 0 once all have ended, however, and 124 if --timeout
+passes before. To stop a Job only for a while: herdctl jobs pause."
 )]
 pub struct Cancel {
-    /// The Jobs: names, of job-UUID any beginning, @last or @last:AGENT
+    /// The Jobs: names, any beginnings of UUIDs, @last or @last:AGENT
     #[arg(value_name = "ID")]
     ids: Vec<JobId>,
     /// All pending and running Jobs of this Agent

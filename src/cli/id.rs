@@ -44,7 +44,7 @@ impl FromStr for JobId {
         let begins = text.trim_end_matches('-');
         begins.parse::<Name>().map_err(|_| {
             format!(
-                "{text:?} is no Job's id: its name, of job-UUID any beginning, @last or @last:AGENT"
+                "{text:?} is no Job's id: its name, any beginning of its UUID, @last or @last:AGENT"
             )
         })?;
         Ok(JobId::Named(text.to_owned()))

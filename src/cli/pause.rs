@@ -31,7 +31,7 @@ Job is then pending with reason Suspended, for as long as you like: a pause coun
 timeout nor against maxAttempts. What lay in the pod outside of its volumes is gone. With --wait the
 exit code is 0 once all are suspended, 1 if one ended before, and 124 if --timeout passes before.")]
 pub struct Pause {
-    /// The Jobs: names, of job-UUID any beginning, @last or @last:AGENT
+    /// The Jobs: names, any beginnings of UUIDs, @last or @last:AGENT
     #[arg(value_name = "ID", required = true)]
     ids: Vec<JobId>,
     /// Stay until they are suspended

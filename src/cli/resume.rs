@@ -30,14 +30,13 @@ const GO_ON: &str = "Continue from where you left off.";
   herdctl jobs resume 7f3c
   herdctl jobs resume 7f3c --prompt 'Skip the flaky test' -f
 
-A Job that is suspended goes on by itself: a new pod continues the same session. For one that has ended
-a new Job is made, with the same agent, session, model and limits; its name is printed. Files that lay in
-the old pod outside of its volumes are gone in both cases. With --follow the exit code carries the Job's
-outcome.
+A suspended Job goes on in a new pod. For one that has ended a new Job is made, with the same agent,
+session, model and limits. The name of the Job that goes on is printed. In both cases files are gone that
+lay in the old pod outside of its volumes. With --follow the exit code carries the Job's outcome.
 
 {}", Exit::help()))]
 pub struct Resume {
-    /// The Job: its name, of job-UUID any beginning, @last or @last:AGENT
+    /// The Job: its name, any beginning of its UUID, @last or @last:AGENT
     id: JobId,
     /// What to tell the agent: the text, @FILE, or - for standard input. Default: a note to go on
     #[arg(short, long, value_name = "TEXT|@FILE|-", allow_hyphen_values = true)]
