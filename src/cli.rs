@@ -13,22 +13,29 @@ use self::{
     style::ColorChoice,
 };
 
+mod ask;
 mod cancel;
 mod cluster;
 mod error;
 mod event;
 pub mod exit;
+mod follow;
 mod id;
 mod lines;
 mod list;
 mod logs;
+mod make;
 mod name;
 mod out;
+mod pause;
 mod play;
+mod prompt;
 mod record;
 mod render;
 mod result;
+mod resume;
 mod run;
+mod several;
 mod show;
 mod stages;
 mod style;
@@ -56,7 +63,7 @@ struct Arguments {
 #[derive(Debug, Subcommand)]
 enum Command {
     Run(run::Run),
-    /// See, stop and verify Jobs
+    /// See, stop, resume and verify Jobs
     #[command(subcommand, visible_alias = "job", arg_required_else_help = true)]
     Jobs(Jobs),
 }
@@ -68,6 +75,8 @@ enum Jobs {
     Show(show::Show),
     Logs(logs::Logs),
     Cancel(cancel::Cancel),
+    Pause(pause::Pause),
+    Resume(resume::Resume),
     Result(result::Answer),
     Verify(verify::Verify),
 }
@@ -118,6 +127,8 @@ async fn run(arguments: Arguments, out: &mut Out) -> Result<Exit, CliError> {
         Command::Jobs(Jobs::Show(show)) => show.run(&session, out).await,
         Command::Jobs(Jobs::Logs(logs)) => logs.run(&session, out).await,
         Command::Jobs(Jobs::Cancel(cancel)) => cancel.run(&session, out).await,
+        Command::Jobs(Jobs::Pause(pause)) => pause.run(&session, out).await,
+        Command::Jobs(Jobs::Resume(resume)) => resume.run(&session, out).await,
         Command::Jobs(Jobs::Result(result)) => result.run(&session, out).await,
         Command::Jobs(Jobs::Verify(verify)) => verify.run(&session, out).await,
     }

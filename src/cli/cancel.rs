@@ -3,21 +3,24 @@
 use std::time::Duration;
 
 use chrono::Utc;
-use tokio::time::{Instant, timeout_at};
+use serde_json::json;
 
 use super::{
     Session,
+    ask::{Asked, ask},
     cluster::{Cluster, Selection},
     error::CliError,
     exit::Exit,
-    id::{self, JobId},
+    id::JobId,
     name::Name,
     out::Out,
-    stages,
+    resume,
+    several::{self, Wait, Worst},
     style::Sign,
     time,
     view::{JobView, short},
 };
+use crate::api::reason::Phase;
 
 /// Stop Jobs; their output stays
 #[derive(Debug, clap::Args)]
@@ -29,10 +32,10 @@ use super::{
 
 The agent gets SIGTERM, and SIGKILL after its cancelGrace. A Job that has ended stays as it is, and
 counts as stopped. With --wait the exit code is 0 once all have ended, however, and 124 if --timeout
-passes before."
+passes before. To stop a Job only for a while: herdctl jobs pause."
 )]
 pub struct Cancel {
-    /// The Jobs: any beginning of a name, @last or @last:AGENT
+    /// The Jobs: names, any beginnings of UUIDs, @last or @last:AGENT
     #[arg(value_name = "ID")]
     ids: Vec<JobId>,
     /// All pending and running Jobs of this Agent
@@ -52,69 +55,28 @@ pub struct Cancel {
 impl Cancel {
     pub async fn run(self, session: &Session, out: &mut Out) -> Result<Exit, CliError> {
         let cluster = session.cluster().await?;
-        let (jobs, mut worst) = match &self.agent {
-            Some(agent) => (self.of_agent(&cluster, agent, out).await?, Exit::Done),
-            None => self.named(&cluster, out).await?,
+        let mut worst = Worst(Exit::Done);
+        let jobs = match &self.agent {
+            Some(agent) => self.of_agent(&cluster, agent, out).await?,
+            None => several::named(&cluster, &self.ids, &mut worst, out).await,
         };
         let mut asked = Vec::new();
         for job in jobs {
-            match ask(&cluster, job, out).await {
+            match stop(&cluster, job, out).await {
                 Ok(job) => asked.extend(job),
-                Err(error) => {
-                    out.complain(&error);
-                    worst = error.exit_code();
-                }
+                Err(error) => worst.add(&error, out),
             }
         }
-        if !self.wait {
-            return Ok(worst);
+        if self.wait {
+            let wait = Wait {
+                at_most: self.timeout,
+                is_so: JobView::is_final,
+                tell: tell_end,
+                not_yet: ["has not ended", "it is still asked to"],
+            };
+            wait.for_all(&cluster, &asked, &mut worst, out).await;
         }
-        let until = Instant::now() + self.timeout;
-        for job in asked {
-            match timeout_at(until, stages::ended(&cluster, job.name())).await {
-                Ok(Ok(end)) => tell_end(&job, end, out)?,
-                Ok(Err(error)) => {
-                    out.complain(&error);
-                    worst = error.exit_code();
-                }
-                Err(_) => {
-                    out.warn(&format!(
-                        "{} has not ended within {}; it is still asked to",
-                        short(job.name()),
-                        time::span(chrono::TimeDelta::from_std(self.timeout).unwrap_or_default())
-                    ));
-                    worst = if worst == Exit::Done {
-                        Exit::GaveUp
-                    } else {
-                        worst
-                    };
-                }
-            }
-        }
-        Ok(worst)
-    }
-
-    /// The Jobs that were named. What is not found is told at once, and the others are stopped.
-    async fn named(
-        &self,
-        cluster: &Cluster,
-        out: &mut Out,
-    ) -> Result<(Vec<JobView>, Exit), CliError> {
-        let mut jobs: Vec<JobView> = Vec::new();
-        let mut worst = Exit::Done;
-        for id in &self.ids {
-            match id::find(cluster, id).await {
-                Ok(job) if jobs.iter().all(|known| known.name() != job.name()) => jobs.push(job),
-                Ok(_) => {}
-                // One id: its error is the error.
-                Err(error) if self.ids.len() == 1 => return Err(error),
-                Err(error) => {
-                    out.complain(&error);
-                    worst = error.exit_code();
-                }
-            }
-        }
-        Ok((jobs, worst))
+        Ok(worst.0)
     }
 
     async fn of_agent(
@@ -166,34 +128,46 @@ impl Cancel {
 }
 
 /// Asks for a Job's end. The Job, if it had not ended before.
-async fn ask(cluster: &Cluster, job: JobView, out: &mut Out) -> Result<Option<JobView>, CliError> {
-    if job.is_final() {
-        tell_end(&job, Some(job.clone()), out)?;
-        return Ok(None);
-    }
-    let job = cluster.cancel(&job).await?;
-    let words = format!(
-        "{} {} asked to stop",
-        out.style.sign(Sign::Arrow),
-        short(job.name())
-    );
-    out.line(&words)?;
+async fn stop(cluster: &Cluster, job: JobView, out: &mut Out) -> Result<Option<JobView>, CliError> {
+    let asked = ask(cluster, job, |job| {
+        let wanted = !job.is_final() && !job.is_to_stop();
+        Ok(wanted.then(|| json!({"cancel": true})))
+    })
+    .await?;
+    let (job, words) = match asked {
+        Asked::Before(job) if job.is_final() => {
+            let text = format!("had ended before: {}", end(&job, out));
+            out.line(&format!(
+                "{} {} {text}",
+                job.sign(out.style),
+                short(job.name())
+            ))?;
+            return Ok(None);
+        }
+        Asked::Before(job) => (job, "was asked to stop before"),
+        Asked::Now(job) => (job, "asked to stop"),
+    };
+    let arrow = out.style.sign(Sign::Arrow);
+    out.line(&format!("{arrow} {} {words}", short(job.name())))?;
     out.flush()?;
     Ok(Some(job))
 }
 
-fn tell_end(job: &JobView, end: Option<JobView>, out: &mut Out) -> Result<(), CliError> {
+fn tell_end(job: &JobView, now: Option<&JobView>, out: &mut Out) -> Result<(), CliError> {
     let id = short(job.name());
-    let Some(end) = end else {
+    let Some(now) = now else {
         return out.line(&format!("{id} has been deleted"));
     };
-    let words = format!(
-        "{id} {} {}",
-        end.phase_word(),
-        end.text("/status/exitReason")
-    );
-    let parts = [words, end.turns(), end.cost()];
-    let text = out.style.dotted(parts.iter().map(String::as_str));
-    out.line(&format!("{} {text}", end.sign(out.style)))?;
-    out.flush()
+    out.line(&format!("{} {id} {}", now.sign(out.style), end(now, out)))?;
+    if now.phase() == Some(Phase::Cancelled) && resume::has_session(now) {
+        out.say(&format!("go on with it: {} jobs resume {id}", out.program));
+    }
+    Ok(())
+}
+
+/// `cancelled manual_cancel · 6 turns · $0.11`.
+fn end(job: &JobView, out: &Out) -> String {
+    let words = format!("{} {}", job.phase_word(), job.text("/status/exitReason"));
+    let parts = [words, job.turns(), job.cost()];
+    out.style.dotted(parts.iter().map(String::as_str))
 }

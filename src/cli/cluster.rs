@@ -6,17 +6,14 @@ use std::{future::Future, time::Duration};
 use k8s_openapi::api::core::v1::Namespace;
 use kube::{
     Api, Client, Resource, ResourceExt,
-    api::{DynamicObject, ListParams, ObjectMeta, PatchParams, PostParams},
+    api::{DynamicObject, ListParams, ObjectMeta, Patch, PatchParams, PostParams},
     core::ApiResource,
 };
-use serde_json::json;
+use serde_json::{Value, json};
 
 use self::explain::{Request, Scope, explain, no_answer};
 use super::{error::CliError, view::JobView};
-use crate::{
-    api::{agent::Agent, job::Job},
-    plan::json_patch::{add, json_patch, test},
-};
+use crate::api::{agent::Agent, job::Job};
 
 pub mod connect;
 pub mod explain;
@@ -144,23 +141,24 @@ impl Cluster {
         }
     }
 
-    /// Asks for a Job's end. A Job of the same name that was made meanwhile is not touched.
-    pub async fn cancel(&self, job: &JobView) -> Result<JobView, CliError> {
+    /// Changes a Job's spec, if the Job is still as it was read; none where it has changed since.
+    pub async fn change(&self, job: &JobView, spec: &Value) -> Result<Option<JobView>, CliError> {
         let name = job.name();
         let request = self.request("patch", "jobs.herdctl.dev").named(name);
-        let patch = json_patch([
-            test(["metadata", "uid"], json!(job.0.metadata.uid)),
-            add(["spec", "cancel"], json!(true)),
-        ]);
+        let version = &job.0.metadata.resource_version;
+        let patch = json!({"metadata": {"resourceVersion": version}, "spec": spec});
         let params = PatchParams {
             field_manager: Some(FIELD_MANAGER.into()),
             ..PatchParams::default()
         };
-        let jobs = self.jobs(false);
-        let patched = self
-            .call(&request, jobs.patch(name, &params, &patch))
-            .await?;
-        Ok(JobView(patched))
+        let (jobs, patch) = (self.jobs(false), Patch::Merge(&patch));
+        let patched = async {
+            match jobs.patch(name, &params, &patch).await {
+                Err(kube::Error::Api(status)) if status.is_conflict() => Ok(None),
+                patched => patched.map(|job| Some(JobView(job))),
+            }
+        };
+        self.call(&request, patched).await
     }
 
     /// An Agent by its name. None when there is none, or when it may not be read: then whoever needs it

@@ -1,5 +1,7 @@
-//! How people name a Job: by its name, by any beginning that only one has, with or without `job-`, or as
-//! the last one made. What finds nothing names the nearest, since an id is typed by hand.
+//! How people name a Job: by its name, of a minted one by any beginning of its UUID that only one has, with
+//! or without `job-`, or as the last one made. A name that a person chose is never found by its beginning:
+//! who wants to stop `nightly`, which is gone, does not mean `nightly-2`. What finds nothing names the
+//! nearest, since an id is typed by hand.
 
 use std::{fmt, str::FromStr};
 
@@ -21,7 +23,7 @@ const CANDIDATES: usize = 10;
 /// A Job, as it was typed.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum JobId {
-    /// A name, or the beginning of one.
+    /// A name, or the beginning of a minted one.
     Named(String),
     /// The one that was made last, of this Agent if one is named.
     Last(Option<Name>),
@@ -41,7 +43,9 @@ impl FromStr for JobId {
         // A beginning may end with a dash, a name may not.
         let begins = text.trim_end_matches('-');
         begins.parse::<Name>().map_err(|_| {
-            format!("{text:?} is no Job's id: the beginning of its name, @last or @last:AGENT")
+            format!(
+                "{text:?} is no Job's id: its name, any beginning of its UUID, @last or @last:AGENT"
+            )
         })?;
         Ok(JobId::Named(text.to_owned()))
     }
@@ -92,7 +96,7 @@ async fn last(cluster: &Cluster, agent: Option<&Name>) -> Result<JobView, CliErr
     present(cluster, name).await
 }
 
-/// The only Job whose name begins so.
+/// The only Job whose minted name begins so.
 pub async fn beginning(cluster: &Cluster, text: &str) -> Result<JobView, CliError> {
     let all = cluster.names(&Selection::default()).await?;
     let names: Vec<&str> = all.iter().filter_map(|job| job.name.as_deref()).collect();
@@ -113,9 +117,10 @@ async fn present(cluster: &Cluster, name: &str) -> Result<JobView, CliError> {
     cluster.job(name).await?.ok_or_else(gone)
 }
 
+/// The UUID of a minted name begins so.
 fn begins(name: &str, text: &str) -> bool {
-    let minted = name.strip_prefix(MINTED);
-    name.starts_with(text) || minted.is_some_and(|id| id.starts_with(text))
+    let text = text.strip_prefix(MINTED).unwrap_or(text);
+    !text.is_empty() && view::uuid(name).is_some_and(|id| id.starts_with(text))
 }
 
 async fn unknown(cluster: &Cluster, text: &str, names: &[&str]) -> Result<CliError, CliError> {
@@ -218,9 +223,20 @@ mod tests {
     }
 
     #[test]
-    fn job_may_be_left_out() {
-        assert!(begins("job-7f3c", "7f") && begins("job-7f3c", "job-7") && begins("job-7f3c", "j"));
-        assert!(!begins("job-7f3c", "f3") && begins("nightly", "nig"));
+    fn only_a_minted_name_is_found_by_its_beginning() {
+        let minted = "job-7f3c0a1b-0000-4000-8000-000000000000";
+        for text in ["7f", "job-7f", "7f3c0a1b-", minted] {
+            assert!(begins(minted, text), "{text}");
+        }
+        for text in ["f3", "job", "job-", "j", "jo"] {
+            assert!(!begins(minted, text), "{text}");
+        }
+        for chosen in ["nightly-2", "job-nightly", "nightly"] {
+            assert!(
+                !begins(chosen, "nightly") && !begins(chosen, "job-n"),
+                "{chosen}"
+            );
+        }
     }
 
     #[test]

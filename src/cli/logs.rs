@@ -30,7 +30,7 @@ use crate::api::record::Output;
 --follow may begin while the Job is pending. It waits for parts of the cluster that are away,
 goes on where it was, and ends with the Job's last line. Ctrl-C leaves the Job running.")]
 pub struct Logs {
-    /// The Job: any beginning of its name, @last or @last:AGENT
+    /// The Job: its name, any beginning of its UUID, @last or @last:AGENT
     id: JobId,
     /// Go on until the Job has ended
     #[arg(short, long)]

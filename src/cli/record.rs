@@ -180,6 +180,15 @@ impl Default for Away {
 }
 
 impl Reader<'_> {
+    /// From this byte of the record on.
+    #[must_use]
+    pub fn at(self, place: u64) -> Self {
+        Reader {
+            place: Some(place),
+            ..self
+        }
+    }
+
     /// What comes next. It may be dropped at any await: whatever is taken is given at once.
     pub async fn next(&mut self) -> Result<News, CliError> {
         if let Some(bytes) = self.waiting.take() {

@@ -22,7 +22,7 @@ const NEAR_END: u64 = 100;
 /// Print an agent's answer: its last text, whole
 #[derive(Debug, clap::Args)]
 pub struct Answer {
-    /// The Job: any beginning of its name, @last or @last:AGENT
+    /// The Job: its name, any beginning of its UUID, @last or @last:AGENT
     id: JobId,
 }
 

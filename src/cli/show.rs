@@ -16,7 +16,7 @@ mod text;
 /// Show one Job: how it goes, why it ended, what holds for it
 #[derive(Debug, clap::Args)]
 pub struct Show {
-    /// The Job: any beginning of its name, @last or @last:AGENT
+    /// The Job: its name, any beginning of its UUID, @last or @last:AGENT
     id: JobId,
     /// What to print. Default: text for people
     #[arg(short, long, value_name = "FORMAT")]

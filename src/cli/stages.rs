@@ -54,14 +54,18 @@ pub fn changes(
         .filter_map(ready)
 }
 
-/// How a Job ended; none if it was deleted meanwhile. An error where the right to see it is missing:
-/// whatever else keeps the watch from it passes.
-pub async fn ended(cluster: &Cluster, name: &str) -> Result<Option<JobView>, CliError> {
+/// A Job as soon as it is so; none if it was deleted meanwhile. An error where the right to see it is
+/// missing: whatever else keeps the watch from it passes.
+pub async fn until(
+    cluster: &Cluster,
+    name: &str,
+    is_so: fn(&JobView) -> bool,
+) -> Result<Option<JobView>, CliError> {
     let mut changes = std::pin::pin!(changes(cluster, name));
     let (mut seen, mut refused) = (false, None);
     while let Some(change) = changes.next().await {
         match change {
-            Ok(job) if job.is_final() => return Ok(Some(job)),
+            Ok(job) if is_so(&job) => return Ok(Some(job)),
             Ok(_) => (seen, refused) = (true, None),
             Err(error) => {
                 let Some(refusal) = refusal(cluster, &error) else {
@@ -120,7 +124,11 @@ fn stage(job: &JobView) -> String {
     if job.phase() == Some(Phase::Running) {
         let attempts = job.attempts();
         let node = attempts.last().and_then(|attempt| attempt.node.as_deref());
-        return node.map_or(phase.clone(), |node| format!("{phase} on {node}"));
+        let stage = match job.reason() {
+            None | Some(Reason::Working) => phase,
+            Some(reason) => format!("{phase} {reason}"),
+        };
+        return node.map_or(stage.clone(), |node| format!("{stage} on {node}"));
     }
     format!("{phase} {}", job.text("/status/reason"))
         .trim_end()
@@ -129,10 +137,14 @@ fn stage(job: &JobView) -> String {
 
 /// What somebody must do something about.
 fn trouble(job: &JobView) -> String {
-    match job.field("/status/reason") {
-        Some(Reason::ConfigMissing | Reason::AgentNotFound | Reason::QuotaExceeded) => {
-            job.text("/status/message")
-        }
+    match job.reason() {
+        Some(
+            Reason::ConfigMissing
+            | Reason::AgentNotFound
+            | Reason::QuotaExceeded
+            | Reason::Suspended
+            | Reason::Recovering,
+        ) => job.text("/status/message"),
         _ => String::new(),
     }
 }

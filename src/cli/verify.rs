@@ -26,7 +26,7 @@ the last, each attempt against its verdict, and that no line's number is missing
 anything differs, or where it can't be known yet."
 )]
 pub struct Verify {
-    /// The Job: any beginning of its name, @last or @last:AGENT
+    /// The Job: its name, any beginning of its UUID, @last or @last:AGENT
     id: JobId,
 }
 

@@ -5,6 +5,7 @@ use chrono::{DateTime, TimeDelta, Utc};
 use kube::api::DynamicObject;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
+use uuid::Uuid;
 
 use super::{
     exit::Exit,
@@ -14,7 +15,7 @@ use super::{
 use crate::api::{
     agent::AgentSpec,
     job::{Attempt, Condition, JobSpec},
-    reason::{ExitReason, Phase},
+    reason::{ExitReason, Phase, Reason},
     record::Output,
     text::one_line,
     verdict::Text,
@@ -74,6 +75,29 @@ impl JobView {
 
     pub fn is_final(&self) -> bool {
         self.phase().is_some_and(Phase::is_final)
+    }
+
+    pub fn reason(&self) -> Option<Reason> {
+        self.field("/status/reason")
+    }
+
+    /// Paused: it has no pod, and waits to be resumed.
+    pub fn is_suspended(&self) -> bool {
+        self.phase() == Some(Phase::Pending) && self.reason() == Some(Reason::Suspended)
+    }
+
+    /// Somebody wants it paused.
+    pub fn is_to_pause(&self) -> bool {
+        self.field("/spec/suspend") == Some(true)
+    }
+
+    /// Somebody wants it stopped.
+    pub fn is_to_stop(&self) -> bool {
+        self.field("/spec/cancel") == Some(true)
+    }
+
+    pub fn is_being_deleted(&self) -> bool {
+        self.0.metadata.deletion_timestamp.is_some()
     }
 
     pub fn exit_reason(&self) -> Option<ExitReason> {
@@ -162,6 +186,13 @@ impl JobView {
                 Some(old) => format!("running for {}", time::span(old)),
                 None => phase,
             },
+            _ if self.is_suspended() => {
+                let attempts = self.attempts();
+                match since(attempts.last().and_then(|attempt| attempt.ended)) {
+                    Some(old) => format!("suspended for {}", time::span(old)),
+                    None => "suspended".into(),
+                }
+            }
             _ => match since(self.created()) {
                 Some(old) => format!("{phase} for {}", time::span(old)),
                 None => phase,
@@ -175,12 +206,15 @@ pub fn created(metadata: &kube::api::ObjectMeta) -> Option<DateTime<Utc>> {
     DateTime::from_timestamp_millis(created.0.as_millisecond())
 }
 
+/// The UUID in a name that was minted; none in one that a person chose.
+pub fn uuid(name: &str) -> Option<&str> {
+    let id = name.strip_prefix(MINTED)?;
+    (id.len() == 36 && Uuid::try_parse(id).is_ok()).then_some(id)
+}
+
 /// The name as people type it: of a minted one the first letters of its UUID.
 pub fn short(name: &str) -> &str {
-    let minted = name
-        .strip_prefix(MINTED)
-        .filter(|id| id.len() == 36 && id.is_ascii() && id.as_bytes()[SHORT] == b'-');
-    minted.map_or(name, |id| &id[..SHORT])
+    uuid(name).map_or(name, |id| &id[..SHORT])
 }
 
 /// The phase's mark, in its colour.

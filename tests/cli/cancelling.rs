@@ -50,8 +50,60 @@ async fn one_that_has_ended_is_left_alone() {
         .run(&["jobs", "cancel", "a", "--wait"])
         .await
         .exits(0);
-    assert_eq!(ran.stdout, "✔ a completed success\n");
+    assert_eq!(ran.stdout, "✔ a had ended before: completed success\n");
     assert_eq!(cluster.count("PATCH"), 0);
+}
+
+#[tokio::test]
+async fn one_that_ends_meanwhile_is_left_alone_too() {
+    let cluster = running(&["a"]);
+    cluster.change(|world| {
+        let ended = json!({"phase": "completed", "exitReason": "success"});
+        world.change_before_patch.push_back((ended, json!({})));
+    });
+    let ran = cluster.program.run(&["jobs", "cancel", "a"]).await.exits(0);
+    assert_eq!(ran.stdout, "✔ a had ended before: completed success\n");
+    assert!(!asked(&cluster, "a"));
+}
+
+#[tokio::test]
+async fn a_job_whose_status_changes_meanwhile_is_asked_all_the_same() {
+    let cluster = running(&["a"]);
+    cluster.change(|world| {
+        for turns in 1..4 {
+            let status = json!({"phase": "running", "progress": {"turns": turns}});
+            world.change_before_patch.push_back((status, json!({})));
+        }
+    });
+    cluster.program.run(&["jobs", "cancel", "a"]).await.exits(0);
+    assert!(asked(&cluster, "a"));
+    assert_eq!(cluster.look().jobs["a"]["status"]["progress"]["turns"], 3);
+}
+
+#[tokio::test]
+async fn asking_twice_changes_nothing() {
+    let cluster = running(&["a"]);
+    for words in ["asked to stop", "was asked to stop before"] {
+        let ran = cluster.program.run(&["jobs", "cancel", "a"]).await.exits(0);
+        assert_eq!(ran.stdout, format!("→ a {words}\n"));
+    }
+    assert_eq!(cluster.count("PATCH"), 1);
+}
+
+#[tokio::test]
+async fn what_was_cancelled_with_a_session_can_go_on() {
+    let cluster = running(&["a"]);
+    let cancel = cluster.program.start(&["jobs", "cancel", "a", "--wait"]);
+    cluster
+        .until("asked", |world| world.patches.len() == 1)
+        .await;
+    end(
+        &cluster,
+        "a",
+        json!({"phase": "cancelled", "exitReason": "manual_cancel", "sessionId": "4be1", "startedAt": "2026-01-02T12:00:00Z"}),
+    );
+    let ran = cancel.rest().await.exits(0);
+    ran.says(&["go on with it: herdctl jobs resume a"]);
 }
 
 #[tokio::test]

@@ -29,6 +29,10 @@ pub struct World {
     pub agents: BTreeMap<String, Value>,
     pub records: BTreeMap<String, Record>,
     pub faults: Vec<Fault>,
+    /// What the patches that were taken said of the spec.
+    pub patches: Vec<Value>,
+    /// Status and spec of the Job that somebody else writes right before the next patches.
+    pub change_before_patch: VecDeque<(Value, Value)>,
     /// So many Jobs are made without an answer.
     pub lost: usize,
     /// Answers of an earlier epoch break off.

@@ -4,7 +4,7 @@ use std::os::unix::fs::symlink;
 
 use crate::{cluster::NAMESPACE, golden, program::Program};
 
-const VERBS: [&[&str]; 9] = [
+const VERBS: [&[&str]; 11] = [
     &[],
     &["run"],
     &["jobs"],
@@ -12,6 +12,8 @@ const VERBS: [&[&str]; 9] = [
     &["jobs", "show"],
     &["jobs", "logs"],
     &["jobs", "cancel"],
+    &["jobs", "pause"],
+    &["jobs", "resume"],
     &["jobs", "result"],
     &["jobs", "verify"],
 ];

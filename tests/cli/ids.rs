@@ -45,6 +45,43 @@ async fn a_whole_name_goes_before_longer_ones() {
 }
 
 #[tokio::test]
+async fn a_name_that_a_person_chose_is_never_taken_for_the_beginning_of_another() {
+    let cluster = three();
+    cluster.change(|world| world.delete("nightly"));
+    cluster.job("job-nightly", 100, json!({"phase": "running"}));
+    for verb in [
+        &["show"][..],
+        &["cancel"],
+        &["pause"],
+        &["resume"],
+        &["logs"],
+        &["result"],
+        &["verify"],
+    ] {
+        for id in ["nightly", "night", "job-night"] {
+            let arguments = [&["jobs"], verb, &[id]].concat();
+            let ran = cluster.program.run(&arguments).await.exits(1);
+            ran.says(&[
+                &format!("error: no job {id} in namespace team-a; nearest: "),
+                "nightly-2 (pending for ",
+            ]);
+        }
+    }
+    assert_eq!(cluster.count("PATCH") + cluster.count("POST"), 0);
+}
+
+#[tokio::test]
+async fn a_beginning_that_every_minted_name_has_is_none() {
+    let cluster = Cluster::start();
+    cluster.job(&minted("7f3c0a1b"), 500, json!({"phase": "running"}));
+    for id in ["j", "job", "job-"] {
+        let ran = cluster.program.run(&["jobs", "cancel", id]).await.exits(1);
+        ran.says(&[&format!("error: no job {id} ")]);
+    }
+    assert_eq!(cluster.count("PATCH"), 0);
+}
+
+#[tokio::test]
 async fn last_is_the_newest_and_may_be_an_agents() {
     let cluster = three();
     assert_eq!(shows(&cluster, "@last").await, "nightly-2");

@@ -351,13 +351,43 @@ fn create(shared: &Shared, body: &[u8], dry_run: bool) -> Response {
     (StatusCode::CREATED, axum::Json(job)).into_response()
 }
 
+/// A merge patch of a Job's spec, as the API server takes it: refused where the Job has changed, and where a
+/// rule of the CRD forbids it.
 fn patch(shared: &Shared, name: &str, body: &[u8]) -> Response {
-    let operations: json_patch::Patch = serde_json::from_slice(body).unwrap();
+    let change: Value = serde_json::from_slice(body).unwrap();
     let mut world = shared.world.lock().unwrap();
+    let changes = world.change_before_patch.pop_front();
+    if let Some((status, spec)) = changes {
+        let mut job = world.jobs[name].clone();
+        job["status"] = status;
+        json_patch::merge(&mut job["spec"], &spec);
+        world.put(job);
+    }
     let Some(mut job) = world.jobs.get(name).cloned() else {
         return not_found("jobs", name);
     };
-    json_patch::patch(&mut job, &operations).unwrap();
+    let details = json!({"group": "herdctl.dev", "kind": "jobs", "name": name});
+    if change["metadata"]["resourceVersion"] != job["metadata"]["resourceVersion"] {
+        let words = "the object has been modified; please apply your changes to the latest version";
+        return plain(409, status(409, "Conflict", words, details));
+    }
+    let old = job.clone();
+    json_patch::merge(&mut job, &change);
+    let ends_a_suspension = old["spec"]["suspend"] == true
+        && job["spec"]["suspend"] != true
+        && old["status"]["reason"] == "Suspended";
+    if old["spec"]["resumePrompt"] != job["spec"]["resumePrompt"] && !ends_a_suspension {
+        return plain(
+            422,
+            status(
+                422,
+                "Invalid",
+                "resumePrompt changes only together with the end of a suspension",
+                details,
+            ),
+        );
+    }
+    world.patches.push(change["spec"].clone());
     world.put(job.clone());
     drop(world);
     shared.changed.send_modify(|count| *count += 1);

@@ -3,7 +3,7 @@
 use serde_json::json;
 
 use crate::{
-    cluster::Cluster,
+    cluster::{Cluster, minted},
     record::{close, segment, status_of},
 };
 
@@ -62,21 +62,33 @@ async fn the_record_of_a_deleted_job_is_checked_against_itself() {
 }
 
 #[tokio::test]
-async fn a_deleted_jobs_record_goes_before_a_job_whose_name_it_begins() {
+async fn a_deleted_jobs_record_goes_before_a_job_whose_id_it_begins() {
     let (cluster, bytes) = sealed();
-    cluster.change(|world| world.delete("j"));
-    cluster.job("j-2", 60, json!({"phase": "running"}));
+    cluster.change(|world| {
+        world.delete("j");
+        let record = world.records.remove("j").unwrap();
+        world.records.insert("7f3c".into(), record);
+    });
+    cluster.job(&minted("7f3c0a1b"), 60, json!({"phase": "running"}));
     let (other, _) = segment("success");
-    cluster.record("j-2", &other, false);
-    let logs = ["jobs", "logs", "j", "-o", "jsonl"];
+    cluster.record(&minted("7f3c0a1b"), &other, false);
+    let logs = ["jobs", "logs", "7f3c", "-o", "jsonl"];
     let ran = cluster.program.run(&logs).await.exits(0);
     assert_eq!(ran.stdout.as_bytes(), bytes);
-    let ran = cluster.program.run(&["jobs", "verify", "j"]).await.exits(0);
-    ran.says(&["j is as it was recorded"]);
-    let ran = cluster.program.run(&["jobs", "result", "j"]).await.exits(0);
+    let ran = cluster
+        .program
+        .run(&["jobs", "verify", "7f3c"])
+        .await
+        .exits(0);
+    ran.says(&["7f3c is as it was recorded"]);
+    let ran = cluster
+        .program
+        .run(&["jobs", "result", "7f3c"])
+        .await
+        .exits(0);
     assert_eq!(ran.stdout, "C\n");
     // Where there is no such record, the beginning is enough.
-    cluster.change(|world| world.records.remove("j"));
+    cluster.change(|world| world.records.remove("7f3c"));
     let ran = cluster.program.run(&logs).await.exits(0);
     assert_eq!(ran.stdout.as_bytes(), other);
 }

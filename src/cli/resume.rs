@@ -1,0 +1,208 @@
+//! `herdctl jobs resume`: goes on with an agent's session, of a suspended Job in that Job, of one that has
+//! ended in a new Job.
+
+use chrono::Utc;
+use serde_json::{Value, json};
+
+use super::{
+    Session,
+    ask::{Asked, ask},
+    cluster::Cluster,
+    error::CliError,
+    exit::Exit,
+    follow::{self, From},
+    id::{self, JobId},
+    make::{self, Named},
+    out::Out,
+    prompt,
+    record::{Record, STORE_PATIENCE, answer::OutputError},
+    run::{self, Format},
+    view::{self, JobView, short},
+};
+use crate::api::job::{JobSpec, ResumeFrom};
+
+/// What an agent is told that goes on with a session of another Job: Claude Code's own words.
+const GO_ON: &str = "Continue from where you left off.";
+
+/// Go on with a Job's session: of a paused Job, or in a new Job after the end of one
+#[derive(Debug, clap::Args)]
+#[command(after_help = format!("Examples:
+  herdctl jobs resume 7f3c
+  herdctl jobs resume 7f3c --prompt 'Skip the flaky test' -f
+
+A suspended Job goes on in a new pod. For one that has ended a new Job is made, with the same agent,
+session, model and limits. The name of the Job that goes on is printed. In both cases files are gone that
+lay in the old pod outside of its volumes. With --follow the exit code carries the Job's outcome.
+
+{}", Exit::help()))]
+pub struct Resume {
+    /// The Job: its name, any beginning of its UUID, @last or @last:AGENT
+    id: JobId,
+    /// What to tell the agent: the text, @FILE, or - for standard input. Default: a note to go on
+    #[arg(short, long, value_name = "TEXT|@FILE|-", allow_hyphen_values = true)]
+    prompt: Option<String>,
+    /// Show the output from here on as it comes, and end with the Job
+    #[arg(short, long, conflicts_with = "output")]
+    follow: bool,
+    /// What to print. Default: the name of the Job that goes on
+    #[arg(short, long, value_name = "FORMAT")]
+    output: Option<Format>,
+}
+
+impl Resume {
+    pub async fn run(self, session: &Session, out: &mut Out) -> Result<Exit, CliError> {
+        let cluster = session.cluster().await?;
+        let prompt = self.prompt.as_deref();
+        let prompt = prompt.map(|text| prompt::read(text, "for a note to go on", out));
+        let prompt = prompt.transpose()?;
+        let job = id::find(&cluster, &self.id).await?;
+        let (job, from, note) = if job.is_final() {
+            let note = continues(&job);
+            let job = in_a_new_job(&cluster, &job, prompt).await?;
+            (job, From::TheStart, note)
+        } else {
+            let from = end_of_output(&cluster, &job).await;
+            let wanted = |job: &JobView| wanted(job, prompt.as_deref());
+            match ask(&cluster, job, wanted).await? {
+                Asked::Now(job) => (job, from, "goes on".to_owned()),
+                Asked::Before(job) => (job, from, "was resumed before, and goes on".to_owned()),
+            }
+        };
+        if self.output.is_none() {
+            out.say(&format!("{} {note}", short(job.name())));
+        }
+        if self.follow {
+            return follow::follow(&cluster, &job, from, out).await;
+        }
+        run::print(self.output, &job.0, job.name(), out)?;
+        out.flush()?;
+        if self.output.is_none() {
+            follow::say_steps(job.name(), out);
+        }
+        Ok(Exit::Done)
+    }
+}
+
+/// Where the output of a suspended Job goes on.
+async fn end_of_output(cluster: &Cluster, job: &JobView) -> From {
+    let record = Record {
+        cluster,
+        job: job.name(),
+    };
+    match record.info(STORE_PATIENCE).await {
+        Ok(info) => From::Byte(info.bytes),
+        Err(OutputError::NoRecord) => From::TheStart,
+        Err(OutputError::Away { .. } | OutputError::Refused(_)) => From::Now,
+    }
+}
+
+/// The one change that ends a suspension.
+fn wanted(job: &JobView, prompt: Option<&str>) -> Result<Option<Value>, CliError> {
+    let id = short(job.name());
+    let no = |why: &str| CliError::new(format!("{id} can't be resumed: it {why}"));
+    if job.is_being_deleted() {
+        return Err(no("is being deleted"));
+    }
+    if job.is_final() {
+        return Err(
+            no("has just ended").next(format!("go on in a new Job: {{program}} jobs resume {id}"))
+        );
+    }
+    if job.is_to_stop() {
+        return Err(no("was asked to stop").next(format!(
+            "wait for its end: {{program}} jobs cancel {id} --wait; then the same again"
+        )));
+    }
+    if !job.is_to_pause() {
+        if job.is_suspended() && prompt.is_none() {
+            return Ok(None);
+        }
+        if job.is_suspended() {
+            return Err(no("was resumed before, without this prompt"));
+        }
+        return Err(
+            no(&format!("is not paused ({})", job.in_passing(Utc::now())))
+                .next(format!("follow it: {{program}} jobs logs -f {id}"))
+                .next(format!(
+                    "pause it first: {{program}} jobs pause {id} --wait"
+                )),
+        );
+    }
+    // The API server takes or drops a prompt only once the last attempt has ended.
+    let old_prompt = job.spec().is_some_and(|spec| spec.resume_prompt.is_some());
+    if !job.is_suspended() && (prompt.is_some() || old_prompt) {
+        return Err(no("is not suspended yet").next(format!(
+            "wait until it is: {{program}} jobs pause {id} --wait; then the same again"
+        )));
+    }
+    Ok(Some(json!({"suspend": false, "resumePrompt": prompt})))
+}
+
+/// The new Job that continues the session of one that has ended.
+async fn in_a_new_job(
+    cluster: &Cluster,
+    job: &JobView,
+    prompt: Option<String>,
+) -> Result<JobView, CliError> {
+    check_session(cluster, job).await?;
+    let spec = JobSpec {
+        agent: job.agent(),
+        prompt: Some(prompt.unwrap_or_else(|| GO_ON.into())),
+        model: job.field("/spec/model"),
+        timeout: job.field("/spec/timeout"),
+        output_schema: job.field("/spec/outputSchema"),
+        resume: Some(ResumeFrom {
+            job: job.name().to_owned(),
+        }),
+        ..JobSpec::default()
+    };
+    make::check_agent(cluster, &spec).await?;
+    let new = Named::Minted.manifest(cluster, spec);
+    Named::Minted.make(cluster, &new).await
+}
+
+/// Without a session there is nothing to go on with. A store that does not answer is no reason to refuse:
+/// the new Job waits for it.
+async fn check_session(cluster: &Cluster, job: &JobView) -> Result<(), CliError> {
+    let id = short(job.name());
+    let no = |why: &str| {
+        CliError::new(format!("{id} can't be resumed: {why}")).next(format!(
+            "begin anew: {{program}} run {} --prompt TEXT",
+            job.agent()
+        ))
+    };
+    if job.is_being_deleted() {
+        return Err(no("it is being deleted"));
+    }
+    if !has_session(job) {
+        return Err(no("its agent never ran, so there is no session"));
+    }
+    let record = Record {
+        cluster,
+        job: job.name(),
+    };
+    match record.info(STORE_PATIENCE).await {
+        Err(OutputError::NoRecord) => Err(no("its output was deleted, and the session with it")),
+        Ok(info) if info.job.is_null() => {
+            Err(no("its output was deleted, and the session with it"))
+        }
+        Ok(_) | Err(_) => Ok(()),
+    }
+}
+
+/// An agent ran, under a session that has a name.
+pub fn has_session(job: &JobView) -> bool {
+    job.started().is_some() && !job.text("/status/sessionId").is_empty()
+}
+
+/// `continues session 4be1 of 7f3c, $0.11 spent before`.
+fn continues(job: &JobView) -> String {
+    let spent = job.field("/status/progress/costUSD").map(view::cost);
+    let spent = spent.map(|spent| format!(", {spent} spent before"));
+    format!(
+        "continues session {} of {}{}",
+        job.text("/status/sessionId"),
+        short(job.name()),
+        spent.unwrap_or_default()
+    )
+}

@@ -1,0 +1,93 @@
+//! Verbs over several Jobs: all are tried, each error is told at once, and the worst is the exit code.
+
+use std::time::Duration;
+
+use tokio::time::{Instant, timeout_at};
+
+use super::{
+    cluster::Cluster,
+    error::CliError,
+    exit::Exit,
+    id::{self, JobId},
+    out::Out,
+    stages, time,
+    view::{JobView, short},
+};
+
+/// The worst that happened so far.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Worst(pub Exit);
+
+impl Worst {
+    pub fn add(&mut self, error: &CliError, out: &mut Out) {
+        out.complain(error);
+        self.0 = error.exit_code();
+    }
+
+    fn gave_up(&mut self) {
+        if self.0 == Exit::Done {
+            self.0 = Exit::GaveUp;
+        }
+    }
+}
+
+/// The Jobs that were named, each once.
+pub async fn named(
+    cluster: &Cluster,
+    ids: &[JobId],
+    worst: &mut Worst,
+    out: &mut Out,
+) -> Vec<JobView> {
+    let mut jobs: Vec<JobView> = Vec::new();
+    for id in ids {
+        match id::find(cluster, id).await {
+            Ok(job) if jobs.iter().all(|known| known.name() != job.name()) => jobs.push(job),
+            Ok(_) => {}
+            Err(error) => worst.add(&error, out),
+        }
+    }
+    jobs
+}
+
+/// What is waited for.
+pub struct Wait {
+    pub at_most: Duration,
+    pub is_so: fn(&JobView) -> bool,
+    /// Tells how it became so; none for a Job that was deleted.
+    pub tell: fn(&JobView, Option<&JobView>, &mut Out) -> Result<(), CliError>,
+    /// `has not ended`, and what remains so.
+    pub not_yet: [&'static str; 2],
+}
+
+impl Wait {
+    pub async fn for_all(
+        &self,
+        cluster: &Cluster,
+        jobs: &[JobView],
+        worst: &mut Worst,
+        out: &mut Out,
+    ) {
+        let until = Instant::now() + self.at_most;
+        for job in jobs {
+            let waited = timeout_at(until, stages::until(cluster, job.name(), self.is_so)).await;
+            let told = match waited {
+                Ok(Ok(now)) => (self.tell)(job, now.as_ref(), out).and_then(|()| out.flush()),
+                Ok(Err(error)) => Err(error),
+                Err(_) => {
+                    let [not_yet, still] = self.not_yet;
+                    let span = chrono::TimeDelta::from_std(self.at_most).unwrap_or_default();
+                    out.warn(&format!(
+                        "{} {not_yet} within {}; {still}",
+                        short(job.name()),
+                        time::span(span)
+                    ));
+                    worst.gave_up();
+                    continue;
+                }
+            };
+            if let Err(error) = told {
+                worst.add(&error, out);
+            }
+        }
+    }
+}

@@ -1,0 +1,209 @@
+//! `jobs pause`.
+
+use serde_json::{Value, json};
+
+use crate::cluster::Cluster;
+
+fn with(name: &str, status: Value) -> Cluster {
+    let cluster = Cluster::start();
+    cluster.job(name, 60, status);
+    cluster
+}
+
+fn set(cluster: &Cluster, name: &str, status: Value, spec: Value) {
+    cluster.change(|world| {
+        let mut job = world.jobs[name].clone();
+        job["status"] = status;
+        json_patch::merge(&mut job["spec"], &spec);
+        world.put(job);
+    });
+}
+
+#[tokio::test]
+async fn jobs_are_asked_to_pause() {
+    let cluster = with("a", json!({"phase": "running"}));
+    cluster.job("b", 60, json!({"phase": "pending", "reason": "Scheduling"}));
+    let ran = cluster
+        .program
+        .run(&["jobs", "pause", "a", "b", "a"])
+        .await
+        .exits(0);
+    assert_eq!(ran.stdout, "→ a asked to pause\n→ b asked to pause\n");
+    let patches = cluster.look().patches.clone();
+    assert_eq!(
+        patches,
+        [json!({"suspend": true}), json!({"suspend": true})]
+    );
+}
+
+#[tokio::test]
+async fn one_that_is_suspended_says_so() {
+    let cluster = with(
+        "a",
+        json!({"phase": "pending", "reason": "Suspended", "progress": {"turns": 6, "costUSD": 0.11}}),
+    );
+    let suspended = json!({"suspend": true});
+    let status = cluster.look().jobs["a"]["status"].clone();
+    set(&cluster, "a", status, suspended);
+    for arguments in [
+        &["jobs", "pause", "a"][..],
+        &["jobs", "pause", "a", "--wait"],
+    ] {
+        let ran = cluster.program.run(arguments).await.exits(0);
+        assert_eq!(ran.stdout, "○ a is suspended already · 6 turns · $0.11\n");
+        ran.says(&["go on: herdctl jobs resume a"]);
+    }
+    assert_eq!(cluster.count("PATCH"), 0);
+}
+
+#[tokio::test]
+async fn one_that_was_asked_before_is_waited_for() {
+    let cluster = with("a", json!({"phase": "running", "reason": "Suspending"}));
+    let status = cluster.look().jobs["a"]["status"].clone();
+    set(&cluster, "a", status, json!({"suspend": true}));
+    let ran = cluster
+        .program
+        .run(&["jobs", "pause", "a", "--wait", "--timeout", "300ms"])
+        .await
+        .exits(124);
+    assert_eq!(ran.stdout, "→ a was asked to pause before\n");
+    ran.says(&["a is not suspended within 0.3s; it is still asked to pause"]);
+    assert_eq!(cluster.count("PATCH"), 0);
+}
+
+#[tokio::test]
+async fn waiting_ends_when_the_agent_has_stopped() {
+    let cluster = with("a", json!({"phase": "running"}));
+    let pause = cluster.program.start(&["jobs", "pause", "a", "--wait"]);
+    cluster
+        .until("asked", |world| world.patches.len() == 1)
+        .await;
+    set(
+        &cluster,
+        "a",
+        json!({"phase": "running", "reason": "Suspending"}),
+        json!({}),
+    );
+    set(
+        &cluster,
+        "a",
+        json!({"phase": "pending", "reason": "Suspended", "progress": {"turns": 2}}),
+        json!({}),
+    );
+    let ran = pause.rest().await.exits(0);
+    assert_eq!(
+        ran.stdout,
+        "→ a asked to pause\n○ a is suspended · 2 turns\n"
+    );
+}
+
+#[tokio::test]
+async fn a_job_that_ends_before_it_pauses_was_not_paused() {
+    for (status, spec, words) in [
+        (
+            json!({"phase": "completed", "exitReason": "success"}),
+            json!({}),
+            "error: a ended before it was suspended: completed success",
+        ),
+        (
+            json!({"phase": "running"}),
+            json!({"suspend": false}),
+            "error: a was resumed by somebody before it was suspended",
+        ),
+    ] {
+        let cluster = with("a", json!({"phase": "running"}));
+        let pause = cluster.program.start(&["jobs", "pause", "a", "--wait"]);
+        cluster
+            .until("asked", |world| world.patches.len() == 1)
+            .await;
+        set(&cluster, "a", status, spec);
+        pause.rest().await.exits(1).says(&[words]);
+    }
+}
+
+#[tokio::test]
+async fn what_can_not_be_paused_says_why_and_what_else_to_do() {
+    let cluster = with(
+        "done",
+        json!({"phase": "completed", "exitReason": "success"}),
+    );
+    cluster.job("stopping", 60, json!({"phase": "running"}));
+    set(
+        &cluster,
+        "stopping",
+        json!({"phase": "running"}),
+        json!({"cancel": true}),
+    );
+    cluster.job("going", 60, json!({"phase": "running"}));
+    cluster.change(|world| {
+        let mut job = world.jobs["going"].clone();
+        job["metadata"]["deletionTimestamp"] = "2026-01-02T12:00:00Z".into();
+        world.put(job);
+    });
+    for (id, words) in [
+        (
+            "done",
+            &[
+                "error: done can't be paused: it has ended (completed)",
+                "next: resume it instead: herdctl jobs resume done",
+            ][..],
+        ),
+        (
+            "stopping",
+            &[
+                "error: stopping can't be paused: it was asked to stop",
+                "once it has ended: herdctl jobs resume stopping",
+            ],
+        ),
+        (
+            "going",
+            &["error: going can't be paused: it is being deleted"],
+        ),
+        (
+            "dome",
+            &["error: no job dome in namespace team-a; nearest: done (completed)"],
+        ),
+    ] {
+        let ran = cluster.program.run(&["jobs", "pause", id]).await.exits(1);
+        assert_eq!(ran.stdout, "");
+        ran.says(words);
+    }
+    assert_eq!(cluster.count("PATCH"), 0);
+}
+
+#[tokio::test]
+async fn all_are_tried_and_the_worst_counts() {
+    let cluster = with("a", json!({"phase": "running"}));
+    cluster.job(
+        "done",
+        60,
+        json!({"phase": "failed", "exitReason": "error"}),
+    );
+    let ran = cluster
+        .program
+        .run(&["jobs", "pause", "done", "nowhere", "a"])
+        .await
+        .exits(1);
+    ran.prints(&["→ a asked to pause"]);
+}
+
+#[tokio::test]
+async fn a_job_that_ends_meanwhile_is_not_changed() {
+    let cluster = with("a", json!({"phase": "running"}));
+    cluster.change(|world| {
+        let ended = json!({"phase": "completed", "exitReason": "success"});
+        world.change_before_patch.push_back((ended, json!({})));
+    });
+    let ran = cluster.program.run(&["jobs", "pause", "a"]).await.exits(1);
+    ran.says(&["a can't be paused: it has ended"]);
+    assert_eq!(cluster.look().patches, [json!(null); 0]);
+}
+
+#[tokio::test]
+async fn nothing_named_is_a_usage_error() {
+    Cluster::start()
+        .program
+        .run(&["jobs", "pause"])
+        .await
+        .exits(2);
+}
