@@ -5,7 +5,7 @@ use crate::{
     api::{
         agent::AgentSpec,
         job::JobSpec,
-        run::{self, RunInputs},
+        run::{self, Resume, RunInputs},
     },
     plan::settings::Deadlines,
 };
@@ -31,6 +31,8 @@ pub struct RunOf<'a> {
     pub job: &'a str,
     pub attempt: u32,
     pub session_id: &'a str,
+    /// Present where a session is continued.
+    pub resume: Option<&'a Resume>,
 }
 
 /// The annotation's text for one attempt.
@@ -49,7 +51,7 @@ pub fn inputs(
         prompt: prompt.ok_or_else(|| InputsError::NoPrompt {
             agent: job.agent.clone(),
         })?,
-        resume: None,
+        resume: run.resume.cloned(),
         output_schema: job
             .output_schema
             .clone()
@@ -85,6 +87,7 @@ mod tests {
         job: "hello",
         attempt: 1,
         session_id: "s-1",
+        resume: None,
     };
 
     fn text(job: &JobSpec, agent: &AgentSpec) -> Result<String, InputsError> {

@@ -50,6 +50,7 @@ pub(super) fn build(
         job: name,
         attempt,
         session_id,
+        resume: None,
     };
     pod::build(PodOf {
         job,
