@@ -157,6 +157,7 @@ fn identity(inputs: &RunInputs) -> RunIdentity {
         attempt: inputs.attempt,
         session_id: Some(inputs.session_id.clone()),
         model: inputs.model.clone(),
+        cost_before_usd: None,
     }
 }
 
