@@ -47,10 +47,20 @@ pub fn segment(capture: &str) -> (Vec<u8>, Verdict) {
 
 /// What the runner makes of a stream of the CLI's.
 pub fn translate(stream: &[u8], code: i32) -> (Vec<u8>, Verdict) {
+    translate_attempt(1, stream, code, StoppedBy::Nobody)
+}
+
+/// The same of an attempt that somebody may have stopped.
+pub fn translate_attempt(
+    attempt: u32,
+    stream: &[u8],
+    code: i32,
+    stopped_by: StoppedBy,
+) -> (Vec<u8>, Verdict) {
     let mut translator = Translator::new(RunIdentity {
         job: "a-job".into(),
         agent: "reviewer".into(),
-        attempt: 1,
+        attempt,
         session_id: None,
         model: None,
     });
@@ -62,7 +72,7 @@ pub fn translate(stream: &[u8], code: i32) -> (Vec<u8>, Verdict) {
     }
     let ended = Ended {
         exit: Some(ProcessExit::Code(code)),
-        stopped_by: StoppedBy::Nobody,
+        stopped_by,
         started_at: begin(),
         ended_at: now,
     };
