@@ -64,7 +64,8 @@ pub fn translate_attempt(
         session_id: None,
         model: None,
     });
-    let (mut out, mut now) = (Vec::new(), begin());
+    let begin = begin() + TimeDelta::minutes(i64::from(attempt) - 1);
+    let (mut out, mut now) = (Vec::new(), begin);
     translator.start(now, &mut out);
     for line in stream.split_inclusive(|&byte| byte == b'\n') {
         now += STEP;
@@ -73,7 +74,7 @@ pub fn translate_attempt(
     let ended = Ended {
         exit: Some(ProcessExit::Code(code)),
         stopped_by,
-        started_at: begin(),
+        started_at: begin,
         ended_at: now,
     };
     let verdict = translator.finish(ended, &mut out);
