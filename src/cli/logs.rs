@@ -1,7 +1,7 @@
 //! `herdctl jobs logs`: what an agent did, during the run and after.
 
 use chrono::{DateTime, Utc};
-use futures::stream;
+use futures::{StreamExt, stream};
 
 use super::{
     Session,
@@ -15,7 +15,7 @@ use super::{
     play::{Form, Player, Stop},
     record::{Record, STORE_PATIENCE, Wanted},
     render::{Detail, Whole},
-    time,
+    stages, time,
     view::{self, JobView, short},
 };
 use crate::api::record::Output;
@@ -70,10 +70,11 @@ impl Logs {
             job: &name,
         };
         let mut player = Player::new(&name, self.output, detail, wanted.is_all());
-        match player
-            .play(record.read(wanted), stream::pending(), out)
-            .await?
-        {
+        let troubles = match &job {
+            Some(_) if self.follow => stages::troubles(&cluster, &name).left_stream(),
+            _ => stream::pending().right_stream(),
+        };
+        match player.play(record.read(wanted), troubles, out).await? {
             Stop::Left => {
                 out.say(&format!("{} goes on", short(&name)));
                 return Ok(Exit::Left);
@@ -119,11 +120,16 @@ impl Logs {
                 view::lines(player.seen)
             ));
         }
-        if !self.follow && job.is_some_and(|job| !job.is_final()) {
-            out.say(&format!(
-                "it goes on; follow it with {} jobs logs -f {}",
-                out.program, self.id
-            ));
+        if let Some(job) = job.filter(|job| !job.is_final() && !self.follow) {
+            let (program, id) = (out.program, &self.id);
+            out.say(&if job.is_suspended() && job.is_to_pause() {
+                format!(
+                    "it is {}; go on with {program} jobs resume {id}",
+                    job.in_passing(Utc::now())
+                )
+            } else {
+                format!("it goes on; follow it with {program} jobs logs -f {id}")
+            });
         }
         Ok(Exit::Done)
     }

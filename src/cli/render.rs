@@ -5,6 +5,7 @@ use chrono::{DateTime, Utc};
 use serde_json::Value;
 
 use self::{
+    attempt::{Attempt, Before, Step},
     calls::{Calls, gist},
     parts::Parts,
 };
@@ -17,6 +18,7 @@ use super::{
 };
 use crate::api::text::{lines, one_line};
 
+mod attempt;
 mod calls;
 pub mod parts;
 
@@ -41,6 +43,7 @@ pub struct Renderer {
     detail: Detail,
     calls: Calls,
     parts: Parts,
+    attempt: Attempt,
 }
 
 /// What a reader of a whole record has in hands when its last line has come.
@@ -58,6 +61,7 @@ impl Renderer {
             detail,
             calls: Calls::default(),
             parts: Parts::default(),
+            attempt: Attempt::default(),
         }
     }
 
@@ -77,22 +81,54 @@ impl Renderer {
         let (Some(head), Some(event)) = (Head::of(&text), Event::of(&text)) else {
             return Ok(false);
         };
-        let head = &head;
+        let (before, waits) = match self.attempt.next(&head, &event, &text, out.style) {
+            Step::Show(before) => (before, false),
+            Step::Wait(before) => (before, true),
+        };
+        let shown = self.between(before, out)?;
+        Ok((!waits && self.event(&head, &event, whole, out)?) || shown)
+    }
+
+    /// What stands between the lines.
+    fn between(&self, before: Before, out: &mut Out) -> Result<bool, CliError> {
+        let Before { complaint, ended } = before;
+        let mut shown = false;
+        if let Some(line) = complaint
+            && let (Some(head), Some(event)) = (Head::of(&line), Event::of(&line))
+        {
+            shown = self.error(&head, &event, out)?;
+        }
+        if let Some((at, how)) = ended
+            && self.detail.level == Level::Info
+        {
+            self.rule(at, &how, out)?;
+            shown = true;
+        }
+        Ok(shown)
+    }
+
+    fn event(
+        &mut self,
+        head: &Head,
+        event: &Event,
+        whole: Option<&Whole>,
+        out: &mut Out,
+    ) -> Result<bool, CliError> {
         if head.level() < self.detail.level {
             // What it was about must be known when its result is an error.
             if head.kind == "tool_use" {
-                self.calls.open(&event, head.timestamp);
+                self.calls.open(event, head.timestamp);
             }
             return Ok(false);
         }
         match head.kind.as_ref() {
-            "start" => self.start(head, &event, out),
-            "output" => self.words(head, &event, out),
-            "tool_use" => self.tool_use(head, &event, out),
-            "tool_result" => self.tool_result(head, &event, out),
-            "error" => self.error(head, &event, out),
-            "complete" => self.complete(&event, whole, out),
-            _ => self.system(head, &event, out),
+            "start" => self.start(head, event, out),
+            "output" => self.words(head, event, out),
+            "tool_use" => self.tool_use(head, event, out),
+            "tool_result" => self.tool_result(head, event, out),
+            "error" => self.error(head, event, out),
+            "complete" => self.complete(event, whole, out),
+            _ => self.system(head, event, out),
         }
     }
 
@@ -102,11 +138,15 @@ impl Renderer {
         if attempt == 1 && !self.detail.full {
             return Ok(false);
         }
-        let rule = out.style.sign(Sign::Rule);
-        let text = format!("{rule} attempt {attempt} {rule}");
-        let text = out.style.paint(Colour::Dim, &text);
-        out.line(&format!("{} {text}", self.clock(head, out)))?;
+        self.rule(head.timestamp, &format!("attempt {attempt}"), out)?;
         Ok(true)
+    }
+
+    fn rule(&self, at: Moment, words: &str, out: &mut Out) -> Result<(), CliError> {
+        let rule = out.style.sign(Sign::Rule);
+        let text = format!("{rule} {words} {rule}");
+        let text = out.style.paint(Colour::Dim, &text);
+        out.line(&format!("{} {text}", clock(at, out)))
     }
 
     fn words(&self, head: &Head, event: &Event, out: &mut Out) -> Result<bool, CliError> {
@@ -128,7 +168,7 @@ impl Renderer {
         let sign = out.style.paint(Colour::Cyan, out.style.sign(Sign::Tool));
         let text = format!(
             "{} {}{sign} {tool}  {gist}",
-            self.clock(head, out),
+            clock(head.timestamp, out),
             indent(event)
         );
         let id = self.calls.open(event, head.timestamp);
@@ -166,7 +206,7 @@ impl Renderer {
                 None => one_line(event.text("/tool"), MAX_GIST),
             };
             let what = style.fit(what.trim_end(), Some(MAX_GIST / 2));
-            let start = format!("{} {}{mark}", self.clock(head, out), indent(event));
+            let start = format!("{} {}{mark}", clock(head.timestamp, out), indent(event));
             out.line(format!("{start} {what}  {told}").trim_end())?;
         }
         if self.detail.full {
@@ -267,7 +307,7 @@ impl Renderer {
     ) -> Result<bool, CliError> {
         let clean: String = lines(text).collect();
         let indent = indent(event);
-        let mut prefix = format!("{} {indent}{sign} ", self.clock(head, out));
+        let mut prefix = format!("{} {indent}{sign} ", clock(head.timestamp, out));
         for line in clean.trim_end().lines() {
             let line = match colour {
                 Some(colour) => out.style.paint(colour, line),
@@ -288,10 +328,10 @@ impl Renderer {
         }
         Ok(())
     }
+}
 
-    fn clock(&self, head: &Head, out: &Out) -> String {
-        out.style.paint(Colour::Dim, &time::clock(head.timestamp))
-    }
+fn clock(at: Moment, out: &Out) -> String {
+    out.style.paint(Colour::Dim, &time::clock(at))
 }
 
 fn count_lines(text: &str) -> String {

@@ -10,6 +10,7 @@ use super::{
     record::{Record, STORE_PATIENCE},
 };
 
+mod attempts;
 mod limits;
 mod text;
 

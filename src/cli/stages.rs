@@ -119,6 +119,11 @@ pub fn stages(cluster: &Cluster, name: &str) -> impl Stream<Item = Stage> + use<
         })
 }
 
+/// What keeps a Job from going on, until it has ended.
+pub fn troubles(cluster: &Cluster, name: &str) -> impl Stream<Item = Stage> + use<> {
+    stages(cluster, name).filter(|stage| ready(matches!(stage, Stage::Trouble(_))))
+}
+
 fn stage(job: &JobView) -> String {
     let phase = job.phase_word();
     if job.phase() == Some(Phase::Running) {
@@ -135,7 +140,7 @@ fn stage(job: &JobView) -> String {
         .to_owned()
 }
 
-/// What somebody must do something about.
+/// What somebody must do something about, or wait for.
 fn trouble(job: &JobView) -> String {
     match job.reason() {
         Some(

@@ -289,3 +289,43 @@ async fn a_name_without_a_job_or_a_record_says_where_to_look() {
         "next: see why: herdctl jobs show 7f3c0a1b",
     ]);
 }
+
+#[tokio::test]
+async fn a_pause_is_told_while_nothing_comes() {
+    let cluster = Cluster::start();
+    cluster.job("j", 60, json!({"phase": "running"}));
+    let (segment, _) = segment("sigterm_bash");
+    cluster.record("j", &segment, false);
+    let mut logs = cluster.program.start(&["jobs", "logs", "j", "-f"]);
+    cluster
+        .until("the Job is watched", |world| {
+            world
+                .requests
+                .iter()
+                .any(|request| request.contains("watch=true"))
+        })
+        .await;
+    cluster.job(
+        "j",
+        60,
+        json!({"phase": "pending", "reason": "Suspended", "message": "paused by spec.suspend"}),
+    );
+    logs.tells("paused by spec.suspend").await;
+    logs.interrupt();
+    logs.rest().await.exits(130);
+}
+
+#[tokio::test]
+async fn the_output_of_a_paused_job_says_how_it_goes_on() {
+    let cluster = Cluster::start();
+    cluster.job("j", 60, json!({"phase": "pending", "reason": "Suspended"}));
+    cluster.change(|world| {
+        let mut job = world.jobs["j"].clone();
+        job["spec"]["suspend"] = true.into();
+        world.put(job);
+    });
+    let (segment, _) = segment("sigterm_bash");
+    cluster.record("j", &segment, false);
+    let ran = cluster.program.run(&["jobs", "logs", "j"]).await.exits(0);
+    ran.says(&["it is suspended; go on with herdctl jobs resume j"]);
+}

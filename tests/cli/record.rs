@@ -47,13 +47,24 @@ pub fn segment(capture: &str) -> (Vec<u8>, Verdict) {
 
 /// What the runner makes of a stream of the CLI's.
 pub fn translate(stream: &[u8], code: i32) -> (Vec<u8>, Verdict) {
+    translate_attempt(1, stream, code, StoppedBy::Nobody)
+}
+
+/// The same of an attempt that somebody may have stopped.
+pub fn translate_attempt(
+    attempt: u32,
+    stream: &[u8],
+    code: i32,
+    stopped_by: StoppedBy,
+) -> (Vec<u8>, Verdict) {
     let mut translator = Translator::new(RunIdentity {
         job: "a-job".into(),
         agent: "reviewer".into(),
-        attempt: 1,
+        attempt,
         ..RunIdentity::default()
     });
-    let (mut out, mut now) = (Vec::new(), begin());
+    let begin = begin() + TimeDelta::minutes(i64::from(attempt) - 1);
+    let (mut out, mut now) = (Vec::new(), begin);
     translator.start(now, &mut out);
     for line in stream.split_inclusive(|&byte| byte == b'\n') {
         now += STEP;
@@ -61,8 +72,8 @@ pub fn translate(stream: &[u8], code: i32) -> (Vec<u8>, Verdict) {
     }
     let ended = Ended {
         exit: Some(ProcessExit::Code(code)),
-        stopped_by: StoppedBy::Nobody,
-        started_at: begin(),
+        stopped_by,
+        started_at: begin,
         ended_at: now,
     };
     let verdict = translator.finish(ended, &mut out);

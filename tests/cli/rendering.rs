@@ -1,12 +1,15 @@
 //! What a person reads of a run, from streams of the real CLI.
 
+use std::{fs, path::Path};
+
+use herdctl::api::verdict::{StoppedBy, Verdict};
 use serde_json::json;
 
 use crate::{
     cluster::{Cluster, minted},
     golden,
     program::Ran,
-    record::{close, segment, status_of, translate, whole},
+    record::{close, segment, status_of, translate, translate_attempt, whole},
 };
 
 /// A finished Job with the record of this capture.
@@ -421,4 +424,60 @@ async fn a_reader_who_leaves_ends_it_quietly() {
         () = more => unreachable!(),
     };
     assert_eq!(status.code(), Some(0));
+}
+
+/// A capture as the stream of this attempt.
+fn attempt(number: u32, capture: &str, code: i32, stopped_by: StoppedBy) -> (Vec<u8>, Verdict) {
+    let file =
+        Path::new(env!("CARGO_MANIFEST_DIR")).join(format!("tests/captures/{capture}.jsonl"));
+    translate_attempt(number, &fs::read(file).unwrap(), code, stopped_by)
+}
+
+/// Three attempts: one was paused, one lost its pod in the middle of a line, the last came to its end.
+fn three_attempts() -> Cluster {
+    let (mut record, _) = attempt(1, "sigterm_bash", 143, StoppedBy::Signal);
+    let (lost, _) = attempt(2, "subagent", 0, StoppedBy::Nobody);
+    record.extend_from_slice(&lost[..lost.len() / 2]);
+    record.push(b'\n');
+    let (last, verdict) = attempt(3, "success", 0, StoppedBy::Nobody);
+    record.extend_from_slice(&last);
+    let cluster = Cluster::start();
+    let bytes = close(record, &verdict);
+    cluster.job("j", 60, status_of(&bytes, &verdict));
+    cluster.record("j", &bytes, true);
+    cluster
+}
+
+#[tokio::test]
+async fn where_an_attempt_ends_and_the_next_begins_is_shown() {
+    let cluster = three_attempts();
+    let ran = cluster.program.run(&["jobs", "logs", "j"]).await.exits(0);
+    golden::agrees("tests/cli/golden/logs-attempts.txt", &ran.stdout);
+    // That the first was stopped is no failure of the Job.
+    let errors = cluster
+        .program
+        .run(&["jobs", "logs", "j", "--level", "error"])
+        .await
+        .exits(0);
+    assert!(
+        !errors.stdout.contains("AgentCrashed") && !errors.stdout.contains("attempt"),
+        "{}",
+        errors.stdout
+    );
+}
+
+#[tokio::test]
+async fn the_complaint_of_the_last_attempt_is_the_jobs() {
+    let (record, verdict) = attempt(1, "sigterm_bash", 143, StoppedBy::Signal);
+    let cluster = Cluster::start();
+    let bytes = close(record, &verdict);
+    cluster.job("j", 60, status_of(&bytes, &verdict));
+    cluster.record("j", &bytes, true);
+    let ran = cluster.program.run(&["jobs", "logs", "j"]).await.exits(0);
+    let lines: Vec<&str> = ran.stdout.lines().collect();
+    let [.., complaint, end] = lines[..] else {
+        panic!("{lines:?}")
+    };
+    assert!(complaint.contains("✖ AgentCrashed: "), "{complaint}");
+    assert!(end.starts_with("✖ j failed error AgentCrashed"), "{end}");
 }

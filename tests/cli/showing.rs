@@ -112,6 +112,122 @@ async fn objects_are_shown_whole() {
         .prints(&["kind: Job"]);
 }
 
+/// A Job that was paused, then lost its node.
+fn recovering() -> Cluster {
+    let cluster = Cluster::start();
+    cluster.put(json!({
+        "apiVersion": "herdctl.dev/v1alpha1", "kind": "Job",
+        "metadata": {"name": "nightly", "namespace": NAMESPACE, "uid": "u", "creationTimestamp": "2026-01-02T12:04:30Z"},
+        "spec": {"agent": "reviewer", "resume": {"job": "yesterday"}, "outputSchema": "{}"},
+        "status": {
+            "phase": "pending", "reason": "Recovering", "sessionId": "4be1",
+            "message": "node-2 is silent: when it is surely off, taint it node.kubernetes.io/out-of-service",
+            "startedAt": "2026-01-02T12:04:31Z",
+            "progress": {"turns": 9, "costUSD": 0.2, "inputTokens": 1, "outputTokens": 1},
+            "resumedFrom": {"job": "yesterday", "uid": "y"},
+            "agent": {"generation": 3, "spec": {"maxAttempts": 5}},
+            "attempts": [
+                {"number": 1, "pod": "nightly-1", "node": "node-1", "intended": "2026-01-02T12:04:30Z",
+                    "started": "2026-01-02T12:04:31Z", "ended": "2026-01-02T12:06:10Z",
+                    "outcome": "Suspended", "turns": 6, "costUSD": 0.11},
+                {"number": 2, "pod": "nightly-2", "node": "node-2", "intended": "2026-01-02T14:00:00Z",
+                    "started": "2026-01-02T14:00:03Z", "outcome": "NodeLost", "turns": 3, "costUSD": 0.09,
+                    "why": "the node has not spoken since 14:02:10"},
+            ],
+        },
+    }));
+    cluster
+}
+
+#[tokio::test]
+async fn attempts_are_told_with_what_became_of_them_and_what_the_job_waits_for() {
+    let ran = recovering()
+        .program
+        .run(&["jobs", "show", "nightly"])
+        .await
+        .exits(0);
+    // How long it has taken by now depends on today.
+    let mut lines: Vec<&str> = ran.stdout.lines().collect();
+    assert!(
+        lines[0].starts_with("○ pending Recovering · ")
+            && lines[0].ends_with(" · attempt 2 · 9 turns · $0.20 · agent reviewer"),
+        "{}",
+        lines[0]
+    );
+    lines[0] = "○ pending Recovering";
+    golden::agrees(
+        "tests/cli/golden/show-recovering.txt",
+        &(lines.join("\n") + "\n"),
+    );
+}
+
+#[tokio::test]
+async fn a_paused_job_says_how_it_goes_on() {
+    let cluster = recovering();
+    let change = |reason: &str, phase: &str, spec: Value| {
+        cluster.change(|world| {
+            let mut job = world.jobs["nightly"].clone();
+            job["status"]["reason"] = reason.into();
+            job["status"]["phase"] = phase.into();
+            job["status"]["attempts"][1]["ended"] = "2026-01-02T14:02:10Z".into();
+            json_patch::merge(&mut job["spec"], &spec);
+            world.put(job);
+        });
+    };
+    for (reason, phase, spec, words) in [
+        (
+            "Suspending",
+            "running",
+            json!({"suspend": true}),
+            &[
+                "waits     for the agent's end in pod nightly-2 on node-2, then it is suspended\n",
+                "next: follow: herdctl jobs logs -f nightly · stop: herdctl jobs cancel nightly\n",
+            ][..],
+        ),
+        (
+            "Suspended",
+            "pending",
+            json!({}),
+            &[
+                "waits     to be resumed, paused since 2026-01-02 14:02:10\n",
+                "next: go on: herdctl jobs resume nightly · output so far: herdctl jobs logs nightly · stop: herdctl jobs cancel nightly\n",
+            ],
+        ),
+        (
+            "Suspended",
+            "pending",
+            json!({"suspend": false}),
+            &["waits     for its next attempt: it has been resumed\n"],
+        ),
+        (
+            "Cancelling",
+            "running",
+            json!({"cancel": true}),
+            &[
+                "waits     for the agent's end in pod nightly-2 on node-2\n",
+                "next: follow: herdctl jobs logs -f nightly\n",
+            ],
+        ),
+        (
+            "AgentDeleted",
+            "cancelled",
+            json!({}),
+            &[
+                "⊘ cancelled AgentDeleted · ",
+                "go on with its session: herdctl jobs resume nightly\n",
+            ],
+        ),
+    ] {
+        change(reason, phase, spec);
+        let ran = cluster
+            .program
+            .run(&["jobs", "show", "nightly"])
+            .await
+            .exits(0);
+        ran.prints(words);
+    }
+}
+
 fn answered(text: &str) -> Cluster {
     let stream = json!({"type": "result", "subtype": "success", "is_error": false, "result": text, "num_turns": 1});
     let (segment, verdict) = translate(format!("{stream}\n").as_bytes(), 0);

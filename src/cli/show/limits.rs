@@ -2,13 +2,25 @@
 //! shown here.
 
 use crate::{
-    api::{agent::AgentSpec, job::JobSpec},
+    api::{
+        agent::{AgentSpec, OnDisruption},
+        job::JobSpec,
+    },
     cli::{time, view},
     plan::settings::Deadlines,
 };
 
+/// So many attempts may be lost, where the Agent does not say.
+pub const MAX_ATTEMPTS: u32 = 3;
+
+/// How many attempts may be lost to disruptions.
+pub fn max_attempts(agent: &AgentSpec) -> u32 {
+    agent.max_attempts.unwrap_or(MAX_ATTEMPTS)
+}
+
 /// `timeout 1h (default)`, and so on.
 pub fn effective(job: &JobSpec, agent: &AgentSpec) -> Vec<String> {
+    let whence = |set| if set { "" } else { " (default)" };
     let mut told = Vec::new();
     if let Some(model) = job.model.as_ref().or(agent.model.as_ref()) {
         told.push(format!("model {model}"));
@@ -38,8 +50,7 @@ pub fn effective(job: &JobSpec, agent: &AgentSpec) -> Vec<String> {
         ];
         told.extend(own.into_iter().map(|(name, value, set)| {
             let value = time::span(chrono::TimeDelta::from_std(value).unwrap_or_default());
-            let whence = if set { "" } else { " (default)" };
-            format!("{name} {value}{whence}")
+            format!("{name} {value}{}", whence(set))
         }));
     }
     told.push(match agent.max_turns {
@@ -50,6 +61,23 @@ pub fn effective(job: &JobSpec, agent: &AgentSpec) -> Vec<String> {
         Some(dollars) => format!("maxBudgetUSD {}", view::cost(dollars)),
         None => "maxBudgetUSD no limit".into(),
     });
+    let on_disruption = match agent.on_disruption.unwrap_or_default() {
+        OnDisruption::Resume => "resume",
+        OnDisruption::Fail => "fail",
+    };
+    told.push(format!(
+        "onDisruption {on_disruption}{}",
+        whence(agent.on_disruption.is_some())
+    ));
+    told.push(format!(
+        "maxAttempts {}{}",
+        max_attempts(agent),
+        whence(agent.max_attempts.is_some())
+    ));
+    let schema = job.output_schema.as_ref().or(agent.output_schema.as_ref());
+    told.extend(
+        schema.map(|schema| format!("outputSchema of {}", view::bytes(schema.len() as u64))),
+    );
     told
 }
 
@@ -62,10 +90,12 @@ mod tests {
         let agent = AgentSpec {
             timeout: Some("90m".into()),
             max_budget_usd: Some(2.0),
+            max_attempts: Some(5),
             ..AgentSpec::default()
         };
         let job = JobSpec {
             model: Some("sonnet".into()),
+            output_schema: Some("{}".into()),
             ..JobSpec::default()
         };
         let told = effective(&job, &agent).join(", ");
@@ -74,7 +104,9 @@ mod tests {
             "{told}"
         );
         assert!(
-            told.ends_with("maxTurns no limit, maxBudgetUSD $2.00"),
+            told.ends_with(
+                "maxTurns no limit, maxBudgetUSD $2.00, onDisruption resume (default), maxAttempts 5, outputSchema of 2 bytes"
+            ),
             "{told}"
         );
     }

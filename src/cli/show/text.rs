@@ -2,17 +2,18 @@
 
 use chrono::Utc;
 
-use super::limits;
+use super::{attempts, limits};
 use crate::{
     api::{
         agent::AgentSpec,
-        job::{Attempt, ConditionStatus, ConditionType},
+        job::{ConditionStatus, ConditionType},
         protocol::RecordInfo,
         reason::Phase,
         text,
     },
     cli::{
         record::answer::OutputError,
+        resume,
         style::{Colour, Sign, Style},
         time,
         view::{self, JobView, short},
@@ -137,9 +138,10 @@ impl Shown<'_> {
             self.job
                 .attempts()
                 .iter()
-                .map(|attempt| fact("attempt", self.attempt(attempt, style))),
+                .map(|attempt| fact("attempt", attempts::line(attempt, style))),
         );
-        let session = self.job.text("/status/sessionId");
+        lines.extend(attempts::waits(self.job, self.agent).map(|what| fact("waits", what)));
+        let session = self.session();
         if !session.is_empty() {
             lines.push(fact("session", session));
         }
@@ -157,6 +159,23 @@ impl Shown<'_> {
             lines.push(fact("prompt", style.fit(&prompt, Some(room))));
         }
         lines
+    }
+
+    /// The session, and whose it was before.
+    fn session(&self) -> String {
+        let pinned = self.job.text("/status/resumedFrom/job");
+        let from = if pinned.is_empty() {
+            self.job.text("/spec/resume/job")
+        } else {
+            pinned
+        };
+        let session = self.job.text("/status/sessionId");
+        if from.is_empty() {
+            return session;
+        }
+        format!("{session} of {from}, continued")
+            .trim_start()
+            .to_owned()
     }
 
     /// What the status says of the output, and what the store says, or that it says nothing.
@@ -188,36 +207,33 @@ impl Shown<'_> {
         style.dotted(parts.iter().map(String::as_str))
     }
 
-    fn attempt(&self, attempt: &Attempt, style: Style) -> String {
-        let clock = |time: Option<chrono::DateTime<Utc>>| time.map(time::date).unwrap_or_default();
-        let node = attempt.node.as_ref().map(|node| format!("on {node}"));
-        let parts = [
-            format!("{} pod {}", attempt.number, attempt.pod),
-            node.unwrap_or_default(),
-            match (attempt.started, attempt.ended) {
-                (Some(started), Some(ended)) => {
-                    format!("{} to {}", time::date(started), time::clock(ended))
-                }
-                (started, None) if started.is_some() => format!("since {}", clock(started)),
-                (_, ended) => clock(ended),
-            },
-            text::one_line(attempt.why.as_deref().unwrap_or_default(), 1024),
-        ];
-        style.dotted(parts.iter().map(String::as_str))
-    }
-
     fn next(&self, program: &str) -> Vec<String> {
-        let id = short(self.job.name());
-        if self.job.is_final() {
-            let mut next = vec![format!("all output: {program} jobs logs {id}")];
-            if self.job.result().is_some_and(|result| result.truncated) {
-                next.insert(0, format!("the whole answer: {program} jobs result {id}"));
+        let job = self.job;
+        let id = short(job.name());
+        let step = |what: &str, verb: &str| format!("{what}: {program} jobs {verb} {id}");
+        let mut next = Vec::new();
+        if job.is_final() {
+            if job.result().is_some_and(|result| result.truncated) {
+                next.push(step("the whole answer", "result"));
+            }
+            next.push(step("all output", "logs"));
+            if resume::has_session(job) {
+                next.push(step("go on with its session", "resume"));
             }
             return next;
         }
-        vec![
-            format!("follow: {program} jobs logs -f {id}"),
-            format!("stop: {program} jobs cancel {id}"),
-        ]
+        if job.is_suspended() && job.is_to_pause() {
+            next.push(step("go on", "resume"));
+            next.push(step("output so far", "logs"));
+        } else {
+            next.push(step("follow", "logs -f"));
+        }
+        if !job.is_to_pause() && !job.is_to_stop() {
+            next.push(step("pause", "pause"));
+        }
+        if !job.is_to_stop() {
+            next.push(step("stop", "cancel"));
+        }
+        next
     }
 }

@@ -1,0 +1,93 @@
+//! Where an attempt ends and the next begins. That an agent was stopped is its attempt's failure, and the
+//! Job's only if no other attempt follows: so the runner's complaint waits for what comes next.
+
+use super::Moment;
+use crate::{
+    api::text::one_line,
+    cli::{
+        event::{Event, Head},
+        style::Style,
+        view,
+    },
+};
+
+/// The attempt whose lines come.
+#[derive(Debug, Default)]
+pub struct Attempt {
+    number: Option<u64>,
+    /// When its last line came.
+    last: Option<Moment>,
+    /// How it ended, in words; none without a verdict.
+    ended: Option<String>,
+    /// The line by which the runner told of a failure.
+    complaint: Option<Vec<u8>>,
+}
+
+/// What is to be shown before a line.
+#[derive(Debug, Default)]
+pub struct Before {
+    /// The complaint, which is the Job's.
+    pub complaint: Option<Vec<u8>>,
+    /// When the attempt before this one ended, and how.
+    pub ended: Option<(Moment, String)>,
+}
+
+/// Whether a line is shown now.
+#[derive(Debug)]
+pub enum Step {
+    Show(Before),
+    Wait(Before),
+}
+
+impl Attempt {
+    /// Looks at the next line of the record.
+    pub fn next(&mut self, head: &Head, event: &Event, text: &[u8], style: Style) -> Step {
+        let mut before = Before::default();
+        if head.kind == "start" {
+            self.complaint = None;
+            before.ended = self.end();
+            self.number = event.count("/attempt");
+        }
+        self.last = Some(head.timestamp);
+        if head.is_own("verdict") {
+            let by_signal = event.text("/data/stoppedBy") == "signal";
+            self.ended = Some(how(event, by_signal, style));
+            before.complaint = self.complaint.take_if(|_| !by_signal);
+            return Step::Show(before);
+        }
+        before.complaint = self.complaint.take();
+        if head.kind == "error" && head.line.is_none() {
+            self.complaint = Some(text.to_owned());
+            return Step::Wait(before);
+        }
+        Step::Show(before)
+    }
+
+    /// Ends it, where its lines were among what came.
+    fn end(&mut self) -> Option<(Moment, String)> {
+        let at = self.last.take()?;
+        let how = self.ended.take().unwrap_or_else(|| "broke off".into());
+        let number = self.number.map(|number| format!(" {number}"));
+        Some((at, format!("attempt{} {how}", number.unwrap_or_default())))
+    }
+}
+
+/// `stopped · 6 turns · $0.11`.
+fn how(verdict: &Event, by_signal: bool, style: Style) -> String {
+    let cost = verdict
+        .number("/data/costUSD")
+        .map(|cost| view::cost(cost - verdict.number("/data/costBeforeUSD").unwrap_or_default()));
+    let parts = [
+        if by_signal {
+            "was stopped".to_owned()
+        } else {
+            format!("ended: {}", one_line(verdict.text("/data/reason"), 64))
+        },
+        verdict
+            .count("/data/turns")
+            .map(view::turns)
+            .unwrap_or_default(),
+        cost.unwrap_or_default(),
+    ];
+    style.dotted(parts.iter().map(String::as_str))
+}

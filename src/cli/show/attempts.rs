@@ -1,0 +1,95 @@
+//! The attempts of a Job as `jobs show` tells them: where each ran and what became of it, and what a Job
+//! waits for that goes on in another one.
+
+use chrono::{DateTime, Local, NaiveDate, Utc};
+
+use super::limits;
+use crate::{
+    api::{
+        agent::AgentSpec,
+        job::Attempt,
+        reason::{Phase, Reason},
+        text,
+    },
+    cli::{
+        style::Style,
+        time,
+        view::{self, JobView},
+    },
+};
+
+/// `1 pod nightly-1 · on node-2 · 2026-01-02 12:04:31 to 12:04:34 · Evicted · 6 turns · $0.11`.
+pub fn line(attempt: &Attempt, style: Style) -> String {
+    let node = attempt.node.as_ref().map(|node| format!("on {node}"));
+    let parts = [
+        format!("{} pod {}", attempt.number, attempt.pod),
+        node.unwrap_or_default(),
+        when(attempt.started, attempt.ended),
+        attempt
+            .outcome
+            .map(|outcome| outcome.to_string())
+            .unwrap_or_default(),
+        attempt.turns.map(view::turns).unwrap_or_default(),
+        attempt.cost_usd.map(view::cost).unwrap_or_default(),
+        text::one_line(attempt.why.as_deref().unwrap_or_default(), 1024),
+    ];
+    style.dotted(parts.iter().map(String::as_str))
+}
+
+fn when(started: Option<DateTime<Utc>>, ended: Option<DateTime<Utc>>) -> String {
+    match (started, ended) {
+        (Some(started), Some(ended)) if day(started) == day(ended) => {
+            format!("{} to {}", time::date(started), time::clock(ended))
+        }
+        (Some(started), Some(ended)) => {
+            format!("{} to {}", time::date(started), time::date(ended))
+        }
+        (Some(started), None) => format!("since {}", time::date(started)),
+        (None, Some(ended)) => format!("never started, until {}", time::date(ended)),
+        (None, None) => String::new(),
+    }
+}
+
+/// In the terminal's own time.
+fn day(time: DateTime<Utc>) -> NaiveDate {
+    time.with_timezone(&Local).date_naive()
+}
+
+/// What has to happen before a Job goes on that has stopped, or is about to.
+pub fn waits(job: &JobView, agent: Option<&AgentSpec>) -> Option<String> {
+    let attempts = job.attempts();
+    let last = attempts.iter().max_by_key(|attempt| attempt.number);
+    let pod = last.map_or("its pod".to_owned(), |attempt| {
+        let node = attempt.node.as_ref().map(|node| format!(" on {node}"));
+        format!("pod {}{}", attempt.pod, node.unwrap_or_default())
+    });
+    match (job.phase()?, job.reason()?) {
+        (Phase::Pending, Reason::Suspended) if !job.is_to_pause() => {
+            Some("for its next attempt: it has been resumed".into())
+        }
+        (Phase::Pending, Reason::Suspended) => {
+            let since = last.and_then(|attempt| attempt.ended);
+            let since = since.map(|since| format!(", paused since {}", time::date(since)));
+            Some(format!("to be resumed{}", since.unwrap_or_default()))
+        }
+        (Phase::Pending, Reason::Recovering) => {
+            let lost = attempts.iter().filter(|attempt| was_lost(attempt)).count();
+            let most = agent.map_or(limits::MAX_ATTEMPTS, limits::max_attempts);
+            Some(format!(
+                "until {pod} is surely gone, then it goes on in a new one; {lost} of at most {most} attempts lost"
+            ))
+        }
+        (Phase::Running, Reason::Suspending) => Some(format!(
+            "for the agent's end in {pod}, then it is suspended"
+        )),
+        (Phase::Running, Reason::Cancelling) => Some(format!("for the agent's end in {pod}")),
+        _ => None,
+    }
+}
+
+/// A disruption ended it, not a pause.
+fn was_lost(attempt: &Attempt) -> bool {
+    attempt
+        .outcome
+        .is_some_and(|outcome| outcome != Reason::Suspended)
+}
