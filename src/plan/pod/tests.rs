@@ -34,6 +34,10 @@ fn settings() -> Settings {
 
 /// The pod of the first attempt of `hello` with an Agent of this spec, with a prompt added.
 fn built(agent: serde_json::Value) -> Pod {
+    built_for(agent, None)
+}
+
+fn built_for(agent: serde_json::Value, resume: Option<&Resume>) -> Pod {
     let mut agent: AgentSpec = serde_json::from_value(agent).unwrap();
     agent.prompt = Some("do it".into());
     let job = job();
@@ -42,7 +46,7 @@ fn built(agent: serde_json::Value) -> Pod {
         job: "hello",
         attempt: 1,
         session_id: "s-1",
-        resume: None,
+        resume,
     };
     build(PodOf {
         job: &job,
