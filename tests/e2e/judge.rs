@@ -21,7 +21,7 @@ pub struct Agents {
     pub unsure: usize,
     /// Processes that have a connection open.
     pub connected: usize,
-    /// The most that ever had one open together.
+    /// The most that ever had one at once.
     pub together: usize,
     /// Requests that wait for their answer.
     pub under_way: usize,
@@ -54,13 +54,10 @@ impl Team {
         );
     }
 
-    /// However many agents the session had, each was dead before the next one spoke.
-    pub async fn assert_never_two_agents(&self, session: &str, most: usize) {
+    /// Agent processes followed each other in the session, and never were there two.
+    pub async fn assert_one_agent_at_a_time(&self, session: &str) {
         let agents = self.agents_of(session).await;
-        assert!(
-            agents.together <= 1 && agents.processes <= most,
-            "session {session}: {agents:?}"
-        );
+        assert_eq!(agents.together, 1, "session {session}: {agents:?}");
     }
 
     /// Waits until the session's agent has asked and waits for its answer.

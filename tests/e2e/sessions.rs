@@ -97,7 +97,7 @@ async fn a_paused_job_goes_on_with_what_it_is_told_then() {
     let done = team.finished(&job).await;
     assert_ended(&done, ExitReason::Success, Reason::Completed);
     assert_eq!(status(&done).attempts[0].outcome, Some(Reason::Suspended));
-    team.assert_never_two_agents(&session(&done), 2).await;
+    team.assert_one_agent_at_a_time(&session(&done)).await;
 }
 
 #[tokio::test]

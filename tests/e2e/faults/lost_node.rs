@@ -91,7 +91,7 @@ impl Run {
         let attempts = status(&done).attempts;
         assert_eq!(attempts.len(), 2, "{}", told(&done));
         assert_eq!(attempts[0].outcome, Some(first), "{}", told(&done));
-        team.assert_never_two_agents(&self.session, 2).await;
+        team.assert_one_agent_at_a_time(&self.session).await;
     }
 }
 
