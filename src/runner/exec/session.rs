@@ -37,7 +37,7 @@ impl<'a> Begin<'a> {
         };
         if *required {
             let session = &inputs.session_id;
-            return Begin::Impossible(format!("session {session} can't go on: {why}"));
+            return Begin::Impossible(format!("session {session}: {why}"));
         }
         // What is left there the CLI finds itself, and says so.
         let _ = transcript.remove();

@@ -5,7 +5,7 @@
 use std::fs::File;
 use std::io::{self, Read, Write};
 use std::os::unix::fs::{FileExt, MetadataExt};
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
 use super::say;
@@ -40,6 +40,9 @@ pub struct Place {
     /// The agent's home
     #[arg(long, hide = true, default_value = path::HOME)]
     home: PathBuf,
+    /// The agent's working directory
+    #[arg(long, hide = true, default_value = path::WORKSPACE)]
+    workspace: PathBuf,
 }
 
 /// It becomes part of a path.
@@ -93,9 +96,8 @@ struct Sent {
 
 impl Transcript {
     pub fn new(place: &Place) -> Transcript {
-        let file = |session: &String| {
-            session::Transcript::of(session, Path::new(path::WORKSPACE), &place.home)
-        };
+        let file =
+            |session: &String| session::Transcript::of(session, &place.workspace, &place.home);
         Transcript {
             file: place.session_id.as_ref().map(file),
             sent: None,
