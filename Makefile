@@ -25,7 +25,7 @@ install: ## Install herdctl for yourself, in cargo's folder of programs; also as
 	@cargo install --locked --no-default-features --features operator --path . --bin herdctl
 	@ln -sfn herdctl $(or $(CARGO_INSTALL_ROOT),$(CARGO_HOME),$(HOME)/.cargo)/bin/kubectl-herd
 
-.PHONY: test lint unit chart chart-live e2e cleanup bench crds images
+.PHONY: test lint unit chart chart-live e2e soak cleanup bench crds images
 test: lint unit chart chart-live e2e cleanup ## Set everything up and pass all tests
 lint: ## Formatting, clippy, licences and sources, shellcheck
 	@deploy/lint
@@ -40,6 +40,8 @@ chart-live: ## What an install, an upgrade and an uninstall leave on a fresh loc
 	@tests/chart-live
 e2e: ## Tests on a fresh local cluster
 	@tests/e2e/run
+soak: ## Many Jobs and many faults on a fresh local cluster: SOAK_JOBS=300 SOAK_FAULTS=200 SOAK_SEED=…
+	@tests/e2e/run --ignored soak::
 cleanup: ## Test that a local cluster leaves nothing behind
 	@tests/cluster-cleanup
 bench: ## Measure what docs/performance.md tells

@@ -1,6 +1,9 @@
 //! What the documents promise to list whole is listed whole: a reason that nobody explains is a riddle
 //! for whoever meets it in a status.
 
+#[path = "docs/faults.rs"]
+mod faults;
+
 use std::{env, fs, path::PathBuf};
 
 use herdctl::api::{

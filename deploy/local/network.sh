@@ -51,8 +51,14 @@ route_pods() {
   local nodes=$1 number other
   for number in $(seq "$nodes"); do
     net control ip route add "$(pod_subnet "$number")" via "$(node_address "$number")"
-    for other in $(seq "$nodes"); do
-      [ "$number" = "$other" ] || net "node$number" ip route add "$(pod_subnet "$other")" via "$(node_address "$other")"
-    done
+    route_to_others "$number" "$nodes"
+  done
+}
+
+# route_to_others NUMBER NODES: this node knows where the others' pods are.
+route_to_others() {
+  local number=$1 other
+  for other in $(seq "$2"); do
+    [ "$number" = "$other" ] || net "node$number" ip route add "$(pod_subnet "$other")" via "$(node_address "$other")"
   done
 }

@@ -10,11 +10,27 @@ start_node() {
   containerd_config "$number" >"$folder/containerd.toml"
   kubelet_config "$number" >"$folder/kubelet.yaml"
   proxy_config "$number" >"$folder/proxy.yaml"
-  start "$machine" containerd containerd -c "$folder/containerd.toml"
+  start_programs "$number"
+}
+
+# start_programs NUMBER: on a node whose files are there, as after a power cut.
+start_programs() {
+  start_containerd "$1"
+  start_kubelet "$1"
+  start "node$1" kube-proxy kube-proxy --config "$ROOT/node$1/proxy.yaml"
+}
+
+start_containerd() {
+  local folder=$ROOT/node$1
+  rm -f "$folder/containerd.sock"
+  start "node$1" containerd containerd -c "$folder/containerd.toml"
   holds 20 test -S "$folder/containerd.sock"
+}
+
+start_kubelet() {
+  local machine=node$1 folder=$ROOT/node$1
   start "$machine" kubelet kubelet --config "$folder/kubelet.yaml" --kubeconfig "$ROOT/auth/$machine" \
-    --root-dir "$folder/kubelet" --cert-dir "$folder/certs" --hostname-override "$machine" --node-ip "$(node_address "$number")"
-  start "$machine" kube-proxy kube-proxy --config "$folder/proxy.yaml"
+    --root-dir "$folder/kubelet" --cert-dir "$folder/certs" --hostname-override "$machine" --node-ip "$(node_address "$1")"
 }
 
 cni_config() {
@@ -69,6 +85,8 @@ volumePluginDir: $folder/plugins
 imageGCHighThresholdPercent: 100
 # Tests kill the controller again and again; a longer pause each time would prove nothing more
 crashLoopBackOff: {maxContainerRestartPeriod: 2s}
+# A sign of life every 2.5 s; see --node-monitor-grace-period
+nodeLeaseDurationSeconds: 10
 evictionHard: {memory.available: 100Mi, nodefs.available: 1%, imagefs.available: 1%}
 YAML
 }

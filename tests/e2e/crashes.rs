@@ -219,6 +219,38 @@ async fn killed_after_the_final_status_and_before_the_pod_is_released() {
     panic!("the moment was not hit in {TRIES} tries");
 }
 
+#[tokio::test]
+async fn killed_after_the_word_to_cancel_and_before_the_pods_deletion() {
+    let team = Team::alone().await;
+    for _ in 0..TRIES {
+        let run = Run::start(&team).await;
+        let running = team.running(&run.job).await;
+        team.asks(&session(&running)).await;
+        let frozen = Controller::running().await.freeze();
+        team.cancel(&run.job).await;
+        let hit = frozen
+            .step_until(SLICES, || async {
+                let (job, pod) = run.now(&team).await;
+                let lives = pod.is_some_and(|pod| pod.metadata.deletion_timestamp.is_none());
+                status(&job).reason == Some(Reason::Cancelling) && lives
+            })
+            .await;
+        if !hit {
+            drop(frozen);
+            run.abandon(&team).await;
+            continue;
+        }
+        frozen.kill().await;
+        let done = team.finished(&run.job).await;
+        assert_ended(&done, ExitReason::ManualCancel, Reason::Cancelled);
+        assert_eq!(only_attempt(&done).uid, only_attempt(&running).uid);
+        team.leaves(&session(&done)).await;
+        team.assert_one_agent(&session(&done)).await;
+        return;
+    }
+    panic!("the moment was not hit in {TRIES} tries");
+}
+
 async fn assert_same_outcome(team: &Team, run: &Run, before: &JobStatus) {
     until_true("the Job is as it was", RUN, || async {
         let mut after = status(&team.get(&run.job).await);

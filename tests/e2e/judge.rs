@@ -2,6 +2,7 @@
 
 use http::Request;
 use serde::Deserialize;
+use serde_json::Value;
 
 use crate::{
     team::Team,
@@ -20,6 +21,8 @@ pub struct Agents {
     pub unsure: usize,
     /// Processes that have a connection open.
     pub connected: usize,
+    /// The most that ever had one open together.
+    pub together: usize,
     /// Requests that wait for their answer.
     pub under_way: usize,
 }
@@ -51,6 +54,15 @@ impl Team {
         );
     }
 
+    /// However many agents the session had, each was dead before the next one spoke.
+    pub async fn assert_never_two_agents(&self, session: &str, most: usize) {
+        let agents = self.agents_of(session).await;
+        assert!(
+            agents.together <= 1 && agents.processes <= most,
+            "session {session}: {agents:?}"
+        );
+    }
+
     /// Waits until the session's agent has asked and waits for its answer.
     pub async fn asks(&self, session: &str) {
         until_true("the agent asks the API", RUN, || async {
@@ -76,4 +88,12 @@ impl Team {
         })
         .await;
     }
+}
+
+/// The latest request of a session, as the scripted API understood it.
+pub async fn request_of(team: &Team, session: &str) -> Value {
+    let request = Request::get(format!("{CONTROL}/request?session={session}"))
+        .body(vec![])
+        .unwrap();
+    team.client.request(request).await.unwrap()
 }

@@ -10,6 +10,9 @@ use rustix::process::{Pid, Signal, kill_process};
 
 use crate::cluster;
 
+/// The node that the operator and all tests without a wish of their own live on.
+const FIRST: &str = "node1";
+
 /// A process of the cluster's.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Process {
@@ -118,20 +121,33 @@ fn living(part: &str, name: &str, verb: &str) -> Vec<Process> {
     found
 }
 
-/// A namespace of the node's, to be entered.
+/// A namespace of the first node's, to be entered.
 pub fn namespace(kind: &str) -> PathBuf {
-    first_process().join("ns").join(kind)
+    namespace_of(FIRST, kind)
+}
+
+/// A namespace of this node's.
+pub fn namespace_of(node: &str, kind: &str) -> PathBuf {
+    first_process(node).join("ns").join(kind)
 }
 
 /// A path of the node's, with what is mounted there.
 pub fn path(path: &Path) -> PathBuf {
     let below = path.strip_prefix("/").expect("a path from the root");
-    first_process().join("root").join(below)
+    first_process(FIRST).join("root").join(below)
 }
 
-fn first_process() -> PathBuf {
-    let pid = fs::read_to_string(cluster::state().join("pids/node1")).unwrap();
+fn first_process(node: &str) -> PathBuf {
+    let pid = fs::read_to_string(cluster::state().join("pids").join(node)).unwrap();
     Path::new("/proc").join(pid.trim())
+}
+
+/// A program of the node itself, such as its kubelet.
+pub fn program(node: &str, name: &str) -> Option<Process> {
+    let mut found = processes("/machines");
+    let of_node = |process: &Process| process.arguments.iter().any(|word| word == node);
+    found.retain(|process| process.name == name && of_node(process) && process.lives());
+    found.pop()
 }
 
 /// The processes of a pod that are not ours: the agent, and whatever it started.

@@ -3,10 +3,10 @@
 
 // What these tests share.
 mod call;
-mod faults;
+pub mod faults;
 pub mod proof;
 pub mod reader;
-mod run;
+pub mod run;
 mod volume;
 
 // One file a promise.

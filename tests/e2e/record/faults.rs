@@ -21,9 +21,6 @@ use crate::{
     wait::{RUN, until_true},
 };
 
-/// In seconds; long enough to be noticed.
-const API_SERVER_AWAY: &str = "2";
-
 /// Runs a command in the node's network, or with its mounts and processes; the words of a failure.
 fn on_node(entered: &[&str], command: &[&str]) -> Result<(), String> {
     let enter = entered.iter().map(|kind| {
@@ -49,11 +46,11 @@ fn put_right(done: Result<(), String>) {
     }
 }
 
-/// Kills the API server and starts it again. Returns when it is ready.
-pub async fn restart_api_server() {
+/// Kills the API server and starts it again after so many seconds. Returns when it is ready.
+pub async fn restart_api_server(away: u32) {
     let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("deploy/local/restart-apiserver");
     let restarted = tokio::process::Command::new(script)
-        .arg(API_SERVER_AWAY)
+        .arg(away.to_string())
         .env("NAME", cluster::name())
         .output()
         .await

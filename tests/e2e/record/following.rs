@@ -36,6 +36,8 @@ const LONG: Duration = Duration::from_secs(240);
 const ASKED: usize = 40;
 /// What a busy machine may add to a request, whoever follows.
 const NOISE: Duration = Duration::from_millis(15);
+/// So long the API server is away in between, in seconds: enough to be noticed.
+const API_SERVER_AWAY: u32 = 2;
 
 #[tokio::test]
 async fn a_run_of_150_seconds_is_followed_in_one_connection_beside_a_hundred_others() {
@@ -154,7 +156,7 @@ async fn herdctl_follows_across_restarts_of_store_gateways_and_api_server_withou
         assert!(gateway.signal(Signal::KILL));
     }
     run.tells("block 20 of 40").await;
-    restart_api_server().await;
+    restart_api_server(API_SERVER_AWAY).await;
     let sealed = run.sealed().await;
     sealed.assert_blocks(40, 0);
     let said = follower.await.unwrap();

@@ -1,0 +1,178 @@
+//! A Job of the soak, what was done to it, and what it may have come to.
+
+use std::{
+    collections::BTreeMap,
+    fmt,
+    sync::{Mutex, MutexGuard},
+    time::Instant,
+};
+
+use herdctl::api::{
+    agent::AgentSpec,
+    job::{ConditionStatus, ConditionType, Job},
+    reason::Reason,
+};
+
+use crate::{
+    faults::second_node::SecondNode,
+    record::proof::is_sealed,
+    status::{condition, status, told},
+    team::Team,
+    wait::{RUN, until},
+};
+
+/// What the agents of the soak do: some seconds of text, of tools, of both.
+const SCENARIOS: [&str; 5] = ["text", "slow-5", "slow-15", "tools-8", "numbered-40x10"];
+/// A pod may be lost again and again here.
+const MAX_ATTEMPTS: u32 = 32;
+
+/// The soak's Agents: each scenario on each node.
+pub struct Agents(Vec<String>);
+
+impl Agents {
+    pub async fn create(team: &Team) -> Agents {
+        let mut names = Vec::new();
+        for scenario in SCENARIOS {
+            for on_second_node in [false, true] {
+                let change = |spec: &mut AgentSpec| {
+                    spec.max_attempts = Some(MAX_ATTEMPTS);
+                    if on_second_node {
+                        SecondNode::on_it(spec);
+                    }
+                };
+                names.push(team.agent_with(scenario, change).await);
+            }
+        }
+        Agents(names)
+    }
+}
+
+/// What was done to one Job.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Harm {
+    AgentKilled,
+    Cancelled,
+    Deleted,
+    Evicted,
+    NodeLost,
+    Paused,
+    RunnerKilled,
+    ShipKilled,
+}
+
+#[derive(Debug, Default)]
+struct Life {
+    harms: Vec<Harm>,
+    ended: Option<Instant>,
+}
+
+/// All Jobs of the soak.
+#[derive(Default)]
+pub struct Ledger(Mutex<BTreeMap<String, Life>>);
+
+impl Ledger {
+    fn lives(&self) -> MutexGuard<'_, BTreeMap<String, Life>> {
+        self.0.lock().unwrap()
+    }
+
+    pub fn names(&self) -> Vec<String> {
+        self.lives().keys().cloned().collect()
+    }
+
+    /// Those that have not ended.
+    pub fn living(&self) -> Vec<String> {
+        let lives = self.lives();
+        let living = lives.iter().filter(|(_, life)| life.ended.is_none());
+        living.map(|(name, _)| name.clone()).collect()
+    }
+
+    /// It is about to be done, or may have been.
+    pub fn note(&self, job: &str, harm: Harm) {
+        if let Some(life) = self.lives().get_mut(job) {
+            life.harms.push(harm);
+        }
+    }
+
+    /// Every Job ended in time and in an outcome that its harms allow, its record whole, and it never had
+    /// two agents.
+    pub async fn judge(&self, team: &Team, by: Instant) {
+        let mut wrong = Vec::new();
+        for name in self.names() {
+            let (harms, ended) = {
+                let lives = self.lives();
+                (lives[&name].harms.clone(), lives[&name].ended)
+            };
+            let sealed = |job: &Job| is_sealed(&status(job));
+            let job = until(&team.jobs(), &name, "sealed", RUN, sealed).await;
+            let late = ended.is_none_or(|ended| ended > by);
+            let complaints = [
+                outcome(&job, &harms),
+                record(&job, &harms),
+                agents(team, &job).await,
+                late.then(|| "it ended late".to_owned()),
+            ];
+            for complaint in complaints.into_iter().flatten() {
+                wrong.push(format!("{name} {harms:?}: {complaint}: {}", told(&job)));
+            }
+        }
+        assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+    }
+}
+
+impl fmt::Display for Ledger {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let lives = self.lives();
+        let mut counts = BTreeMap::new();
+        for harm in lives.values().flat_map(|life| &life.harms) {
+            *counts.entry(*harm).or_insert(0) += 1;
+        }
+        write!(f, "{} Jobs; done to them: {counts:?}", lives.len())
+    }
+}
+
+fn outcome(job: &Job, harms: &[Harm]) -> Option<String> {
+    let mut allowed = vec![Reason::Completed];
+    for harm in harms {
+        match harm {
+            Harm::AgentKilled | Harm::RunnerKilled => allowed.push(Reason::AgentCrashed),
+            Harm::Cancelled => allowed.push(Reason::Cancelled),
+            Harm::Deleted | Harm::Evicted | Harm::NodeLost | Harm::Paused | Harm::ShipKilled => {}
+        }
+    }
+    let reason = status(job).reason;
+    let fits = reason.is_some_and(|reason| allowed.contains(&reason));
+    (!fits).then(|| format!("{reason:?} is none of {allowed:?}"))
+}
+
+/// What a dead node had not sent is lost, and said to be.
+fn record(job: &Job, harms: &[Harm]) -> Option<String> {
+    if harms.contains(&Harm::NodeLost) {
+        return None;
+    }
+    let missing = status(job).output.and_then(|output| output.missing);
+    if missing.unwrap_or(0) > 0 {
+        return Some(format!("{missing:?} bytes are missing"));
+    }
+    // A runner that was killed could not say how much there was.
+    let intact = condition(job, ConditionType::OutputIntact);
+    let known = !harms.contains(&Harm::RunnerKilled);
+    (known && intact != Some(ConditionStatus::True)).then(|| format!("intact: {intact:?}"))
+}
+
+async fn agents(team: &Team, job: &Job) -> Option<String> {
+    let session = status(job).session_id?;
+    let agents = team.agents_of(&session).await;
+    (agents.together > 1).then(|| format!("two agents at a time: {agents:?}"))
+}
+
+/// Runs one Job to its end, whatever is done to it meanwhile.
+pub async fn run(team: &Team, agents: &Agents, pick: u64, ledger: &Ledger) {
+    let agent = &agents.0[usize::try_from(pick % agents.0.len() as u64).unwrap()];
+    let job = team.job(agent).await;
+    ledger.lives().insert(job.clone(), Life::default());
+    let is_final = |job: &Job| status(job).is_final();
+    until(&team.jobs(), &job, "finished", RUN * 4, is_final).await;
+    if let Some(life) = ledger.lives().get_mut(&job) {
+        life.ended = Some(Instant::now());
+    }
+}
