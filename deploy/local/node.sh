@@ -44,6 +44,7 @@ JSON
 
 containerd_config() {
   local folder=$ROOT/node$1
+  # shellcheck disable=SC2154 # `up` says which image the sandbox is; who sources this for other things needs none
   cat <<TOML
 version = 3
 root = "$folder/containerd/root"

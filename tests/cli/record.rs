@@ -61,8 +61,7 @@ pub fn translate_attempt(
         job: "a-job".into(),
         agent: "reviewer".into(),
         attempt,
-        session_id: None,
-        model: None,
+        ..RunIdentity::default()
     });
     let begin = begin() + TimeDelta::minutes(i64::from(attempt) - 1);
     let (mut out, mut now) = (Vec::new(), begin);
