@@ -8,6 +8,7 @@ use self::{
     attempt::{Attempt, Before, Step},
     calls::{Calls, gist},
     parts::Parts,
+    warning::warning,
 };
 use super::{
     error::CliError,
@@ -20,7 +21,9 @@ use crate::api::text::{lines, one_line};
 
 mod attempt;
 mod calls;
+mod last;
 pub mod parts;
+mod warning;
 
 /// So many columns are kept free behind a tool call, for what becomes of it.
 const ROOM: usize = 24;
@@ -127,18 +130,25 @@ impl Renderer {
             "tool_use" => self.tool_use(head, event, out),
             "tool_result" => self.tool_result(head, event, out),
             "error" => self.error(head, event, out),
-            "complete" => self.complete(event, whole, out),
+            "complete" => {
+                out.line(&last::line(&self.job, event, whole, out.style))?;
+                Ok(true)
+            }
             _ => self.system(head, event, out),
         }
     }
 
-    /// Attempts after the first are set apart by a rule.
+    /// Attempts after the first are set apart by a rule, and what goes on with another Job's session.
     fn start(&self, head: &Head, event: &Event, out: &mut Out) -> Result<bool, CliError> {
         let attempt = event.count("/attempt").unwrap_or(1);
-        if attempt == 1 && !self.detail.full {
+        let spent = event.number("/costBeforeUSD");
+        if attempt == 1 && spent.is_none() && !self.detail.full {
             return Ok(false);
         }
-        self.rule(head.timestamp, &format!("attempt {attempt}"), out)?;
+        let spent = spent.map(|spent| format!("its session had cost {}", view::cost(spent)));
+        let words = [format!("attempt {attempt}"), spent.unwrap_or_default()];
+        let words = out.style.dotted(words.iter().map(String::as_str));
+        self.rule(head.timestamp, &words, out)?;
         Ok(true)
     }
 
@@ -250,51 +260,6 @@ impl Renderer {
         self.paragraph(head, event, &sign, text.trim_end(), Some(Colour::Dim), out)
     }
 
-    fn complete(
-        &self,
-        event: &Event,
-        whole: Option<&Whole>,
-        out: &mut Out,
-    ) -> Result<bool, CliError> {
-        let style = out.style;
-        let text = |pointer| one_line(event.text(pointer), MAX_GIST);
-        let sign = match event.outcome() {
-            Some((phase, _)) => view::sign(style, phase),
-            None => style.sign(Sign::Dot).to_owned(),
-        };
-        let reason = text("/reason");
-        let outcome = [
-            view::short(&self.job),
-            event.text("/status"),
-            event.text("/exitReason"),
-        ];
-        let mut outcome = one_line(&outcome.join(" "), MAX_GIST);
-        // "completed success Completed" says it three times.
-        if event.text("/status") != "completed" {
-            outcome = format!("{outcome} {reason}");
-        }
-        let sealed = match whole {
-            Some(Whole { lines, sha256 }) => {
-                format!("{}, sealed {}", view::lines(*lines), view::digest(sha256))
-            }
-            None => "sealed".to_owned(),
-        };
-        let took = event.number("/durationMs").map(|ms| ms as i64);
-        let took = took.map(chrono::TimeDelta::milliseconds).map(time::span);
-        let parts = [
-            outcome,
-            took.unwrap_or_default(),
-            event.count("/turns").map(view::turns).unwrap_or_default(),
-            event.number("/costUSD").map(view::cost).unwrap_or_default(),
-            sealed,
-        ];
-        out.line(&format!(
-            "{sign} {}",
-            style.dotted(parts.iter().map(String::as_str))
-        ))?;
-        Ok(true)
-    }
-
     /// A text of several lines, all but the first set in.
     fn paragraph(
         &self,
@@ -349,30 +314,6 @@ fn indent(event: &Event) -> &'static str {
     } else {
         "  "
     }
-}
-
-/// What a person should not miss of what else happens.
-fn warning(subtype: &str, event: &Event) -> Option<String> {
-    Some(match subtype {
-        "api_retry" => {
-            let status = event
-                .count("/data/error_status")
-                .map(|status| format!(" {status}"));
-            let pause = event.number("/data/retry_delay_ms").unwrap_or_default() / 1000.0;
-            format!(
-                "the API answered{} {}: trying again in {pause:.1}s ({} of {})",
-                status.unwrap_or_default(),
-                event.text("/data/error"),
-                event.count("/data/attempt").unwrap_or_default(),
-                event.count("/data/max_retries").unwrap_or_default(),
-            )
-        }
-        "model_fallback" => event.text("/data/content").to_owned(),
-        "rate_limit_event" => "the API's rate limit is near".to_owned(),
-        "stop" => format!("stopped: {}", event.text("/data/by")),
-        "signal" => format!("signal {}", event.text("/data/signal")),
-        _ => return None,
-    })
 }
 
 /// When a call was made.

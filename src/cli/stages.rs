@@ -153,3 +153,38 @@ fn trouble(job: &JobView) -> String {
         _ => String::new(),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use serde_json::{Value, json};
+
+    use super::*;
+
+    fn job(status: Value) -> JobView {
+        let object = json!({"apiVersion": "herdctl.dev/v1alpha1", "kind": "Job",
+            "metadata": {"name": "a"}, "spec": {"agent": "x"}, "status": status});
+        JobView(serde_json::from_value(object).unwrap())
+    }
+
+    #[test]
+    fn a_stage_says_where_the_agent_works_and_what_else_goes_on() {
+        let attempts = json!([{"number": 1, "pod": "a-1", "node": "node-2", "intended": "2026-01-02T12:00:00Z"}]);
+        for (phase, reason, told) in [
+            ("pending", "Scheduling", "pending Scheduling"),
+            ("running", "Working", "running on node-2"),
+            ("running", "Suspending", "running Suspending on node-2"),
+            ("pending", "Suspended", "pending Suspended"),
+        ] {
+            let job = job(json!({"phase": phase, "reason": reason, "attempts": attempts}));
+            assert_eq!(stage(&job), told);
+        }
+    }
+
+    #[test]
+    fn what_a_job_waits_for_that_goes_on_later_is_told() {
+        for (reason, told) in [("Suspended", "m"), ("Recovering", "m"), ("ImagePull", "")] {
+            let job = job(json!({"phase": "pending", "reason": reason, "message": "m"}));
+            assert_eq!(trouble(&job), told, "{reason}");
+        }
+    }
+}

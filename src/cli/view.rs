@@ -304,10 +304,26 @@ mod tests {
     }
 
     #[test]
+    fn a_suspended_job_is_not_pending_in_words() {
+        let ended = "2026-01-02T03:04:05Z";
+        let mut status = json!({"phase": "pending", "reason": "Suspended"});
+        let now = "2026-01-02T03:06:05Z".parse().unwrap();
+        assert_eq!(view(status.clone()).in_passing(now), "suspended");
+        status["attempts"] =
+            json!([{"number": 1, "pod": "a-1", "intended": ended, "ended": ended}]);
+        assert_eq!(view(status).in_passing(now), "suspended for 2m");
+    }
+
+    #[test]
     fn only_minted_names_are_shortened() {
         let name = "job-7f3c0a1b-0000-4000-8000-000000000000";
         assert_eq!(short(name), "7f3c0a1b");
-        assert_eq!(short("job-nightly"), "job-nightly");
+        for chosen in [
+            "job-nightly",
+            "job-nightly0-of-the-reviewer-for-team-aaaaaa-1",
+        ] {
+            assert_eq!(short(chosen), chosen);
+        }
     }
 
     #[test]

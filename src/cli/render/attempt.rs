@@ -74,9 +74,9 @@ impl Attempt {
 
 /// `stopped · 6 turns · $0.11`.
 fn how(verdict: &Event, by_signal: bool, style: Style) -> String {
-    let cost = verdict
-        .number("/data/costUSD")
-        .map(|cost| view::cost(cost - verdict.number("/data/costBeforeUSD").unwrap_or_default()));
+    let before = verdict.number("/data/costBeforeUSD").unwrap_or_default();
+    let cost = verdict.number("/data/costUSD");
+    let cost = cost.map(|cost| view::cost((cost - before).max(0.0)));
     let parts = [
         if by_signal {
             "was stopped".to_owned()

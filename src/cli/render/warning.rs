@@ -1,0 +1,27 @@
+//! What else happens in a run, in words: retries, limits, stops.
+
+use crate::cli::event::Event;
+
+/// What a person should not miss of what else happens.
+pub fn warning(subtype: &str, event: &Event) -> Option<String> {
+    Some(match subtype {
+        "api_retry" => {
+            let status = event
+                .count("/data/error_status")
+                .map(|status| format!(" {status}"));
+            let pause = event.number("/data/retry_delay_ms").unwrap_or_default() / 1000.0;
+            format!(
+                "the API answered{} {}: trying again in {pause:.1}s ({} of {})",
+                status.unwrap_or_default(),
+                event.text("/data/error"),
+                event.count("/data/attempt").unwrap_or_default(),
+                event.count("/data/max_retries").unwrap_or_default(),
+            )
+        }
+        "model_fallback" => event.text("/data/content").to_owned(),
+        "rate_limit_event" => "the API's rate limit is near".to_owned(),
+        "stop" => format!("stopped: {}", event.text("/data/by")),
+        "signal" => format!("signal {}", event.text("/data/signal")),
+        _ => return None,
+    })
+}
