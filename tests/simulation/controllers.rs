@@ -21,7 +21,7 @@ use herdctl::{
     plan::settings::Settings,
 };
 use kube::runtime::reflector::ObjectRef;
-use tokio::{task::AbortHandle, time::Instant};
+use tokio::task::AbortHandle;
 
 use super::{
     api::Resource,
@@ -65,7 +65,6 @@ struct Running {
     context: Arc<Context>,
     backoff: Backoff,
     views: Views,
-    leads: bool,
     /// When Jobs are to be looked at.
     due: BTreeMap<Name, u64>,
     passes: BTreeMap<Name, AbortHandle>,
@@ -135,7 +134,6 @@ impl World {
             context: Arc::new(context),
             backoff: Backoff::new(|| 0.5),
             views,
-            leads: false,
             due: BTreeMap::new(),
             passes: BTreeMap::new(),
             again: BTreeSet::new(),
@@ -314,9 +312,11 @@ impl World {
         let Some(running) = &mut self.controllers[controller].running else {
             return;
         };
-        running.context.leader.set(ours.then(Instant::now));
-        let begins = ours && !running.leads;
-        running.leads = ours;
+        let leader = &running.context.leader;
+        if !ours {
+            leader.lose();
+        }
+        let begins = ours && leader.renew();
         if begins {
             self.trace(format!("controller {controller} leads"));
             self.look_at_all(controller);
