@@ -24,13 +24,14 @@ pub struct Checks {
     /// Outcomes, by the UID of their Job.
     outcomes: BTreeMap<String, String>,
     /// Pods that people deleted, and whose finalizer they took, by UID.
-    deleted: BTreeSet<String>,
-    stripped: BTreeSet<String>,
+    pub deleted: BTreeSet<String>,
+    pub stripped: BTreeSet<String>,
     /// Pods whose deletion has been seen.
     deletions: BTreeSet<String>,
     /// Pods that hold our finalizer, with the UID of their Job.
     held: BTreeMap<String, String>,
-    agents_deleted: bool,
+    /// Somebody deleted the Agent.
+    pub agents_deleted: bool,
 }
 
 impl Checks {
@@ -148,54 +149,6 @@ impl World {
         }
     }
 
-    /// Why an outcome is not what happened.
-    fn untrue(&self, uid: &str, job: &Job, status: &JobStatus) -> Option<String> {
-        let mut ours = self.agents.iter().filter(|agent| agent.job == uid);
-        let names: Vec<&String> = status.attempts.iter().map(|it| &it.pod).collect();
-        let ended = |word: &str| {
-            let mut ours = self.agents.iter().filter(|agent| agent.job == uid);
-            ours.any(|it| {
-                it.end
-                    .as_ref()
-                    .is_some_and(|end| end.verdict.is_none() && end.word == word)
-            })
-        };
-        let reason = status.reason?;
-        let holds = match reason {
-            Reason::Cancelled => job.spec.cancel == Some(true),
-            Reason::JobDeleted => job.metadata.deletion_timestamp.is_some(),
-            Reason::AgentDeleted => self.checks.agents_deleted,
-            Reason::PodDeleted => {
-                !self.checks.deleted.is_empty() || !self.checks.stripped.is_empty()
-            }
-            Reason::Evicted | Reason::NodeLost => {
-                names.iter().any(|name| self.disrupted.contains(*name))
-            }
-            Reason::OomKilled => ended("OOMKilled"),
-            Reason::AgentCrashed => ended("Error"),
-            Reason::InvalidPod => false,
-            Reason::StartTimedOut => self.is_skewed() || !ours.any(|it| it.end.is_none()),
-            Reason::RunnerError => ours.any(|it| it.end.as_ref().is_some_and(|end| end.code != 0)),
-            _ => ours.any(|it| {
-                let verdict = it.end.as_ref().and_then(|end| end.verdict.as_ref());
-                verdict.is_some_and(|verdict| verdict.reason == reason)
-            }),
-        };
-        (!holds).then(|| {
-            format!(
-                "a Job ends as {reason} though that never happened: {:?}",
-                status.message
-            )
-        })
-    }
-
-    fn is_skewed(&self) -> bool {
-        self.scenario
-            .deeds
-            .iter()
-            .any(|(_, deed)| matches!(deed, Deed::Skew(..)))
-    }
-
     /// No pod whose attempt does not stand in the status.
     fn check_intent(&mut self, change: &Change) {
         let Some(job) = self.job_with(&owner(&change.object)) else {
@@ -292,55 +245,13 @@ impl World {
             self.break_rule(rule);
         }
     }
-
-    /// What is not settled yet.
-    pub fn open(&self) -> Option<String> {
-        if let Some(agent) = self.agents.iter().find(|agent| agent.alive) {
-            return Some(format!("the agent in {} lives", agent.pod));
-        }
-        for (key, job) in self.api.all(Resource::Jobs) {
-            if let Some(why) = open_job(job) {
-                return Some(format!("Job {}: {why}", key.name));
-            }
-        }
-        let jobs = self.uids(Resource::Jobs);
-        self.api
-            .all(Resource::Pods)
-            .find_map(|(key, pod)| open_pod(key, pod, &jobs))
-    }
 }
 
-fn holds(pod: &Value) -> bool {
+/// Our finalizer holds it.
+pub fn holds(pod: &Value) -> bool {
     let finalizers = pod["metadata"]["finalizers"].as_array();
     finalizers
         .into_iter()
         .flatten()
         .any(|it| it == POD_FINALIZER)
-}
-
-fn open_job(job: &Value) -> Option<String> {
-    let (metadata, status) = (&job["metadata"], &job["status"]);
-    if !metadata["deletionTimestamp"].is_null() {
-        return Some("is being deleted".to_owned());
-    }
-    if !super::api::is_final(status) {
-        return Some(format!("is {} {}", status["phase"], status["reason"]));
-    }
-    if status["observedGeneration"] != metadata["generation"] {
-        return Some("is not looked at".to_owned());
-    }
-    status["output"]["sealed"]
-        .is_null()
-        .then(|| "is not sealed".to_owned())
-}
-
-fn open_pod(key: &Key, pod: &Value, jobs: &[String]) -> Option<String> {
-    let name = &key.name;
-    if holds(pod) {
-        return Some(format!("pod {name} is held"));
-    }
-    if !pod["metadata"]["deletionTimestamp"].is_null() {
-        return Some(format!("pod {name} is being deleted"));
-    }
-    (!jobs.contains(&owner(pod))).then(|| format!("pod {name} has no Job"))
 }

@@ -46,11 +46,6 @@ pub fn settings() -> Settings {
     }
 }
 
-/// How long a lease lasts without a renewal, and how often its holder looks at it, in milliseconds.
-const LEASE: u64 = 20_000;
-const LEASE_LOOK: u64 = 2_000;
-const LEASE_RENEW: u64 = 5_000;
-
 /// One controller.
 pub struct Controller {
     pub life: u64,
@@ -58,11 +53,12 @@ pub struct Controller {
     pub paused_until: u64,
     /// How far its clock is off, in milliseconds.
     pub skew: Arc<AtomicI64>,
-    running: Option<Running>,
+    pub running: Option<Running>,
 }
 
-struct Running {
-    context: Arc<Context>,
+/// A controller's process.
+pub struct Running {
+    pub context: Arc<Context>,
     backoff: Backoff,
     views: Views,
     /// When Jobs are to be looked at.
@@ -70,13 +66,6 @@ struct Running {
     passes: BTreeMap<Name, AbortHandle>,
     /// Jobs to look at again when the pass over them has ended.
     again: BTreeSet<Name>,
-}
-
-/// The lease as the API server has it.
-#[derive(Default)]
-pub struct Lease {
-    holder: Option<usize>,
-    renewed: u64,
 }
 
 impl Controller {
@@ -91,7 +80,8 @@ impl Controller {
 }
 
 impl World {
-    fn process(&self, controller: usize) -> Process {
+    /// Its present life.
+    pub fn process(&self, controller: usize) -> Process {
         Process {
             controller,
             life: self.controllers[controller].life,
@@ -192,7 +182,7 @@ impl World {
         }
     }
 
-    fn look_at_all(&mut self, controller: usize) {
+    pub fn look_at_all(&mut self, controller: usize) {
         if let Some(running) = &self.controllers[controller].running {
             let names = running.views.every_job();
             self.look_at(controller, names);
@@ -284,42 +274,6 @@ impl World {
         }
         if again {
             self.look_later(controller, done.name, 1);
-        }
-    }
-
-    /// A controller looks after the lease.
-    pub fn look_after_lease(&mut self, controller: usize) {
-        let process = self.process(controller);
-        let age = self.now - self.lease.renewed.min(self.now);
-        let ours = self.lease.holder == Some(controller);
-        let free = self.lease.holder.is_none() || age > LEASE;
-        if (ours && age >= LEASE_RENEW) || (!ours && free) {
-            self.lease = Lease {
-                holder: Some(controller),
-                renewed: self.now,
-            };
-            for other in 0..self.controllers.len() {
-                let process = self.process(other);
-                self.after(1, 300, Event::LeaseSeen(process));
-            }
-        }
-        self.at(self.now + LEASE_LOOK, Event::Lease(process));
-    }
-
-    /// A controller sees the lease as it is now.
-    pub fn see_lease(&mut self, controller: usize) {
-        let ours = self.lease.holder == Some(controller);
-        let Some(running) = &mut self.controllers[controller].running else {
-            return;
-        };
-        let leader = &running.context.leader;
-        if !ours {
-            leader.lose();
-        }
-        let begins = ours && leader.renew();
-        if begins {
-            self.trace(format!("controller {controller} leads"));
-            self.look_at_all(controller);
         }
     }
 
