@@ -69,6 +69,23 @@ impl Caches {
             .get(&ObjectRef::new(&attempt.pod).within(&namespace))
     }
 
+    /// The pods of a Job's attempts before the last.
+    pub fn earlier_pods_of(&self, job: &Job) -> Vec<Arc<Pod>> {
+        let namespace = job.namespace().unwrap_or_default();
+        let Some(status) = &job.status else {
+            return Vec::new();
+        };
+        let last = status.attempt().map(|attempt| attempt.number);
+        let earlier = status.attempts.iter();
+        earlier
+            .filter(|attempt| Some(attempt.number) != last)
+            .filter_map(|attempt| {
+                self.pods
+                    .get(&ObjectRef::new(&attempt.pod).within(&namespace))
+            })
+            .collect()
+    }
+
     /// The store's CA certificates (PEM), once it has started.
     pub fn store_ca(&self) -> Option<String> {
         let published = self.store_ca.state();
@@ -76,20 +93,17 @@ impl Caches {
         (!text.is_empty()).then(|| text.clone())
     }
 
-    /// Jobs that have not begun and name this Agent.
-    pub fn jobs_waiting_for(&self, agent: &Agent) -> Vec<ObjectRef<Job>> {
-        let waits = |job: &&Arc<Job>| {
+    /// Jobs that have not ended and name this Agent: they wait for it, or end with it.
+    pub fn jobs_of(&self, agent: &Agent) -> Vec<ObjectRef<Job>> {
+        let theirs = |job: &&Arc<Job>| {
             job.spec.agent == agent.name_any()
                 && job.namespace() == agent.namespace()
-                && job
-                    .status
-                    .as_ref()
-                    .is_none_or(|status| status.attempts.is_empty() && !status.is_final())
+                && job.status.as_ref().is_none_or(|status| !status.is_final())
         };
         self.jobs
             .state()
             .iter()
-            .filter(waits)
+            .filter(theirs)
             .map(|job| ObjectRef::from_obj(job.as_ref()))
             .collect()
     }

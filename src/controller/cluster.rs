@@ -1,7 +1,7 @@
 //! Every write of the controller, and the live reads. One place owns the client, so that each call has a
 //! timeout, a named field manager and the precondition that makes repeating it harmless.
 
-use k8s_openapi::api::core::v1::Pod;
+use k8s_openapi::api::core::v1::{Namespace, Node, Pod};
 use kube::{
     Api, Client, ResourceExt,
     api::{DeleteParams, Patch, PatchParams, PostParams, Preconditions},
@@ -10,7 +10,10 @@ use kube::{
 use serde_json::{Value, json};
 
 use crate::{
-    api::job::{JOB_FINALIZER, Job, JobStatus, POD_FINALIZER, STORE_CA_ANNOTATION},
+    api::{
+        agent::Agent,
+        job::{JOB_FINALIZER, Job, JobStatus, POD_FINALIZER, STORE_CA_ANNOTATION},
+    },
     kubernetes::call::{CallError, call, patched, unless_gone},
     plan::{
         json_patch::{add, json_patch, remove, test},
@@ -120,6 +123,37 @@ impl Cluster {
         call(
             "look the Job up",
             Api::namespaced(self.client.clone(), namespace).get_opt(name),
+        )
+        .await
+    }
+
+    /// Asks the API server itself for an Agent.
+    pub async fn look_up_agent(
+        &self,
+        namespace: &str,
+        name: &str,
+    ) -> Result<Option<Agent>, CallError> {
+        call(
+            "look the Agent up",
+            Api::namespaced(self.client.clone(), namespace).get_opt(name),
+        )
+        .await
+    }
+
+    /// Asks the API server itself for a node.
+    pub async fn look_up_node(&self, name: &str) -> Result<Option<Node>, CallError> {
+        call(
+            "look the node up",
+            Api::all(self.client.clone()).get_opt(name),
+        )
+        .await
+    }
+
+    /// Asks the API server itself for a namespace.
+    pub async fn look_up_namespace(&self, name: &str) -> Result<Option<Namespace>, CallError> {
+        call(
+            "look the namespace up",
+            Api::all(self.client.clone()).get_opt(name),
         )
         .await
     }

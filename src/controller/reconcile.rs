@@ -21,14 +21,18 @@ use crate::{
     kubernetes::call::CallError,
     plan::{
         facts::PodFacts,
-        lifecycle::{Action, Means, Observed, PodLookup, decide},
+        lifecycle::{
+            Action, AgentLookup, LookUp, Looked, Means, NamespaceLookup, NodeLookup, Observed,
+            PodLookup, ResumedLookup, decide,
+        },
         refusal::Refusal,
         settings::Settings,
     },
 };
 
-/// More actions in a row than any Job needs: the decisions would be going in circles.
-const MAX_ACTIONS: usize = 16;
+/// More actions in a row than any Job needs, but for one that lets go of many earlier pods: the decisions
+/// would be going in circles.
+const MAX_ACTIONS: usize = 24;
 
 /// Everything that reconciling needs besides the Job.
 pub struct Context {
@@ -53,7 +57,16 @@ pub enum ReconcileError {
     Restless,
 }
 
-/// The attempt's pod, as far as this pass knows.
+/// What this pass knows besides the Job.
+struct View {
+    /// The last attempt's pod.
+    sight: Sight,
+    /// The pods of attempts before it, as the cache has them.
+    earlier: Vec<Arc<Pod>>,
+    looked: Looked,
+}
+
+/// The last attempt's pod, as far as this pass knows.
 enum Sight {
     Cached(Option<Arc<Pod>>),
     Live(Option<Box<Pod>>),
@@ -79,23 +92,42 @@ impl Sight {
     }
 }
 
+impl View {
+    fn of(job: &Job, context: &Context) -> Self {
+        View {
+            sight: Sight::Cached(known_pod(job, context)),
+            earlier: earlier_pods(job, context),
+            looked: Looked::default(),
+        }
+    }
+
+    /// The pod of this UID. One of an earlier attempt is taken: a pass does one thing with it.
+    fn take(&mut self, uid: &str) -> Option<Pod> {
+        let is_it = |pod: &Pod| pod.metadata.uid.as_deref() == Some(uid);
+        if let Some(place) = self.earlier.iter().position(|pod| is_it(pod)) {
+            return Some(self.earlier.swap_remove(place).as_ref().clone());
+        }
+        self.sight.pod().filter(|pod| is_it(pod)).cloned()
+    }
+}
+
 /// Brings one Job as far as it can go now; answers when to look again, if not at the next change.
 pub async fn reconcile(job: &Job, context: &Context) -> Result<Option<Duration>, ReconcileError> {
     if !context.leader.may_write() || !context.caches.filled.all() {
         return Ok(None);
     }
     let mut job = job.clone();
-    let mut sight = Sight::Cached(known_pod(&job, context));
+    let mut view = View::of(&job, context);
     let session_id = (context.new_id)();
     for _ in 0..MAX_ACTIONS {
-        let action = next_action(&job, &sight, &session_id, context);
+        let action = next_action(&job, &view, &session_id, context);
         debug!(
             job = job.name_any(),
             namespace = job.namespace(),
             action = name(&action),
             "decided"
         );
-        match act(action, &mut job, &mut sight, context).await? {
+        match act(action, &mut job, &mut view, context).await? {
             Step::Again => {}
             Step::Rest(wait) => return Ok(wait),
         }
@@ -110,19 +142,31 @@ fn known_pod(job: &Job, context: &Context) -> Option<Arc<Pod>> {
     context.recent.newest(job.namespace(), &attempt.pod, cached)
 }
 
+/// The pods of the attempts before it, from where its own comes.
+fn earlier_pods(job: &Job, context: &Context) -> Vec<Arc<Pod>> {
+    let cached = context.caches.earlier_pods_of(job).into_iter();
+    let newest = |pod: Arc<Pod>| {
+        let name = pod.name_any();
+        context.recent.newest(job.namespace(), &name, Some(pod))
+    };
+    cached.filter_map(newest).collect()
+}
+
 /// Whether there is more to do at once.
 enum Step {
     Again,
     Rest(Option<Duration>),
 }
 
-fn next_action(job: &Job, sight: &Sight, session_id: &str, context: &Context) -> Action {
+fn next_action(job: &Job, view: &View, session_id: &str, context: &Context) -> Action {
     let agent = context.caches.agent_of(job);
     let store_ca = context.caches.store_ca();
     let seen = Observed {
         job,
         agent: agent.as_deref(),
-        pod: sight.lookup(),
+        pod: view.sight.lookup(),
+        earlier: facts(&view.earlier),
+        looked: view.looked.clone(),
     };
     decide(
         &seen,
@@ -136,10 +180,16 @@ fn next_action(job: &Job, sight: &Sight, session_id: &str, context: &Context) ->
     )
 }
 
+fn facts(pods: &[Arc<Pod>]) -> Vec<PodFacts> {
+    pods.iter()
+        .map(|pod| PodFacts::from(pod.as_ref()))
+        .collect()
+}
+
 async fn act(
     action: Action,
     job: &mut Job,
-    sight: &mut Sight,
+    view: &mut View,
     context: &Context,
 ) -> Result<Step, ReconcileError> {
     let cluster = &context.cluster;
@@ -151,23 +201,34 @@ async fn act(
         Action::WriteStatus(status) => {
             let written = cluster.write_status(job, &status).await?;
             context.announcer.changed(job, &written);
+            let follows = attempts(&written) > attempts(job);
             *job = written;
+            if follows {
+                // What was known of the pod was of the one before.
+                *view = View::of(job, context);
+            }
         }
-        Action::CreatePod(pod) => *sight = create(&pod, context).await?,
-        Action::LookUpPod => *sight = look_up(job, context).await?,
+        Action::CreatePod(pod) => view.sight = create(&pod, context).await?,
+        Action::LookUpPod => view.sight = look_up(job, context).await?,
+        Action::LookUp(what) => ask(what, job, &mut view.looked, cluster).await?,
         Action::DeletePod { name, uid } => {
             cluster.delete_pod(namespace, &name, &uid).await?;
-            return Ok(Step::Rest(None));
+            let before = view.earlier.len();
+            view.earlier.retain(|pod| pod.uid().as_ref() != Some(&uid));
+            if view.earlier.len() == before {
+                return Ok(Step::Rest(None));
+            }
         }
         Action::RenewStoreCa { .. } => {
-            let (Some(pod), Some(certificates)) = (sight.pod(), context.caches.store_ca()) else {
+            let (Some(pod), Some(certificates)) = (view.sight.pod(), context.caches.store_ca())
+            else {
                 return Ok(Step::Rest(None));
             };
             let renewed = cluster.renew_store_ca(pod, &certificates).await?;
             if let Some(pod) = &renewed {
                 context.recent.remember(pod);
             }
-            *sight = Sight::Live(renewed.map(Box::new));
+            view.sight = Sight::Live(renewed.map(Box::new));
         }
         Action::ReleasePod { name, uid, sealed } => {
             info!(
@@ -177,14 +238,16 @@ async fn act(
             if !sealed {
                 context.announcer.unsealed(job);
             }
-            let Some(pod) = sight.pod().cloned() else {
+            let Some(pod) = view.take(&uid) else {
                 return Ok(Step::Rest(None));
             };
             let released = cluster.release_pod(&pod).await?;
             if let Some(pod) = &released {
                 context.recent.remember(pod);
             }
-            *sight = Sight::Live(released.map(Box::new));
+            if view.sight.pod().and_then(|pod| pod.uid()) == Some(uid) {
+                view.sight = Sight::Live(released.map(Box::new));
+            }
         }
         Action::ReleaseJob => {
             cluster.release_job(job).await?;
@@ -192,6 +255,40 @@ async fn act(
         }
     }
     Ok(Step::Again)
+}
+
+fn attempts(job: &Job) -> usize {
+    job.status
+        .as_ref()
+        .map_or(0, |status| status.attempts.len())
+}
+
+/// Asks the API server what no cache proves.
+async fn ask(
+    what: LookUp,
+    job: &Job,
+    looked: &mut Looked,
+    cluster: &Cluster,
+) -> Result<(), ReconcileError> {
+    let namespace = job.namespace().unwrap_or_default();
+    match what {
+        LookUp::Node(name) => {
+            looked.node = NodeLookup::from(cluster.look_up_node(&name).await?.as_ref());
+        }
+        LookUp::Namespace => {
+            let found = cluster.look_up_namespace(&namespace).await?;
+            looked.namespace = NamespaceLookup::from(found.as_ref());
+        }
+        LookUp::Agent => {
+            let found = cluster.look_up_agent(&namespace, &job.spec.agent).await?;
+            looked.agent = AgentLookup::from(found.as_ref());
+        }
+        LookUp::Resumed(job) => {
+            let found = cluster.look_up_job(&namespace, &job).await?;
+            looked.resumed = ResumedLookup::from(found.as_ref());
+        }
+    }
+    Ok(())
 }
 
 async fn create(pod: &Pod, context: &Context) -> Result<Sight, ReconcileError> {
@@ -233,6 +330,10 @@ fn name(action: &Action) -> &'static str {
         Action::WriteStatus(_) => "write status",
         Action::CreatePod(_) => "create pod",
         Action::LookUpPod => "look up pod",
+        Action::LookUp(LookUp::Node(_)) => "look up node",
+        Action::LookUp(LookUp::Namespace) => "look up namespace",
+        Action::LookUp(LookUp::Agent) => "look up Agent",
+        Action::LookUp(LookUp::Resumed(_)) => "look up Job to continue",
         Action::DeletePod { .. } => "delete pod",
         Action::RenewStoreCa { .. } => "renew store CA",
         Action::ReleasePod { .. } => "release pod",

@@ -64,9 +64,9 @@ pub fn start(
         .modify(prune)
         .reflect(agents_writer)
         .inspect(tell_filled(filled.agents, again))
-        .applied_objects()
+        .touched_objects()
         .filter_map(|change| future::ready(readable(change)))
-        .map(move |agent| known.jobs_waiting_for(&agent));
+        .map(move |agent| known.jobs_of(&agent));
     let ours = everything().labels(LABEL_JOB);
     let pod_changes = watcher::watcher(Api::<Pod>::all(client.clone()), ours)
         .default_backoff()

@@ -29,12 +29,23 @@ pub struct Asked<'a> {
     pub cancel: bool,
     /// The Job is being deleted.
     pub deletion: bool,
+    /// The Agent that the Job runs was deleted.
+    pub agent_gone: bool,
     /// That one of these was obeyed stands in the status already, so a later verdict changes nothing.
     pub stopping: bool,
+    /// `spec.suspend` is true, or was and is being obeyed.
+    pub suspend: bool,
     /// The start deadline has passed and the agent never ran.
     pub start_overdue: bool,
     /// What the Job has been waiting for, as its status says: a pod that is being deleted forgets it.
     pub waited_for: Option<(Reason, &'a str)>,
+}
+
+impl Asked<'_> {
+    /// The Job is to end.
+    pub fn end(&self) -> bool {
+        self.cancel || self.deletion || self.agent_gone
+    }
 }
 
 /// What is known of a pod's end.
@@ -50,7 +61,10 @@ pub enum Conclusion {
 /// The end of an attempt.
 #[derive(Clone, Debug, PartialEq)]
 pub struct End {
+    /// Of the Job, if it does not go on. `Suspended` where it was stopped to go on later.
     pub outcome: Outcome,
+    /// The pod was taken from an agent that had done nothing wrong: another may go on with its session.
+    pub disrupted: bool,
     /// What the runner said, where it could.
     pub verdict: Option<Verdict>,
     pub started: Option<DateTime<Utc>>,
@@ -68,12 +82,13 @@ pub fn conclude(pod: &PodFacts, report: Option<&Verdict>, asked: Asked<'_>) -> C
     }
     match &pod.agent {
         AgentState::Ended(end) => of_ended_agent(pod, end, report, asked),
-        AgentState::NotStarted | AgentState::Running { .. } if pod.is_dead() => over(
-            asked_for(asked, &pod.name).unwrap_or_else(|| killed(pod)),
-            pod,
-            None,
-            None,
-        ),
+        AgentState::NotStarted | AgentState::Running { .. } if pod.is_dead() => {
+            let spoken = report.cloned();
+            match asked_for(asked, &pod.name) {
+                Some(outcome) => over(outcome, pod, None, spoken),
+                None => over_for(killed(pod), pod, None, spoken),
+            }
+        }
         AgentState::NotStarted => match trouble::of(pod) {
             Some(Trouble {
                 hopeless: true,
@@ -86,16 +101,44 @@ pub fn conclude(pod: &PodFacts, report: Option<&Verdict>, asked: Asked<'_>) -> C
     }
 }
 
-/// Concludes from a pod that is gone although its end was never seen.
-pub fn conclude_without_pod(pod: &str, report: Option<&Verdict>, asked: Asked<'_>) -> End {
-    let lost = || match report {
+/// Concludes for an agent that nobody hears of any more, on a node that is silent: it is told what was
+/// asked for, or that its node is lost, before anybody knows that it is dead.
+pub fn conclude_unheard(pod: &PodFacts, report: Option<&Verdict>, asked: Asked<'_>) -> End {
+    let node = pod.node.as_deref().unwrap_or("of the pod");
+    let (outcome, disrupted) = match asked_for(asked, &pod.name) {
+        Some(outcome) => (outcome, false),
+        None => (node_lost(node, "it has not been heard of"), true),
+    };
+    End {
+        outcome,
+        disrupted,
+        verdict: report.cloned(),
+        started: report.and_then(|it| it.started_at),
+        ended: report.and_then(|it| it.ended_at),
+        why: kubernetes_words(pod, None),
+    }
+}
+
+/// Concludes from a pod that is gone although its end was never seen. Whether its agent is dead nobody
+/// knows, so the Job never goes on from here, but where `never_seen` says that there was none.
+pub fn conclude_without_pod(
+    pod: &str,
+    never_seen: bool,
+    report: Option<&Verdict>,
+    asked: Asked<'_>,
+) -> End {
+    let lost = || match report.filter(|it| it.stopped_by != StoppedBy::Signal) {
         Some(verdict) => in_its_words(verdict),
         None => Outcome {
             reason: Reason::PodDeleted,
             message: format!(
-                "pod {pod} is gone and its end was never seen: somebody removed it together with its finalizer"
+                "pod {pod} is gone and its end was never seen: somebody removed it together with its finalizer; create another Job to run it again"
             ),
         },
+    };
+    let asked = Asked {
+        suspend: asked.suspend && never_seen,
+        ..asked
     };
     let spoken = report.filter(|it| is_the_runners_alone(it) && !asked.stopping);
     let outcome = spoken
@@ -104,6 +147,7 @@ pub fn conclude_without_pod(pod: &str, report: Option<&Verdict>, asked: Asked<'_
         .unwrap_or_else(lost);
     End {
         outcome,
+        disrupted: false,
         verdict: report.cloned(),
         started: report.and_then(|it| it.started_at),
         ended: report.and_then(|it| it.ended_at),
@@ -150,17 +194,47 @@ fn of_ended_agent(
     }
     // The runner was stopped from outside, or could not speak. Who did it is known at the latest when
     // the kubelet has reported the whole pod.
-    if let Some(outcome) = asked_for(asked, &pod.name).or_else(|| said_by_kubernetes(pod)) {
+    if let Some(outcome) = asked_for(asked, &pod.name) {
         return over(outcome, pod, Some(end), verdict);
+    }
+    if let Some(said) = said_by_kubernetes(pod) {
+        return over_for(said, pod, Some(end), verdict);
     }
     if !pod.is_dead() {
         return Conclusion::Unclear;
     }
-    over(by_exit_code(pod, end), pod, Some(end), verdict)
+    over_for(by_exit_code(pod, end), pod, Some(end), verdict)
+}
+
+/// The end, and whether it was a disruption: what Kubernetes or a person did to the pod, and a start that
+/// the runner refused. What the agent, the CLI or the runner did is none.
+fn over_for(
+    outcome: Outcome,
+    pod: &PodFacts,
+    end: Option<&Ended>,
+    verdict: Option<Verdict>,
+) -> Conclusion {
+    let refused = end.and_then(|it| RunnerExit::from_code(it.code));
+    let disrupted = match outcome.reason {
+        Reason::Evicted | Reason::NodeLost | Reason::PodDeleted => true,
+        Reason::RunnerError => refused == Some(RunnerExit::StartRefused),
+        _ => false,
+    };
+    ended(outcome, disrupted, pod, end, verdict)
 }
 
 fn over(
     outcome: Outcome,
+    pod: &PodFacts,
+    end: Option<&Ended>,
+    verdict: Option<Verdict>,
+) -> Conclusion {
+    ended(outcome, false, pod, end, verdict)
+}
+
+fn ended(
+    outcome: Outcome,
+    disrupted: bool,
     pod: &PodFacts,
     end: Option<&Ended>,
     verdict: Option<Verdict>,
@@ -180,6 +254,7 @@ fn over(
     };
     Conclusion::Over(Box::new(End {
         outcome,
+        disrupted,
         verdict,
         started,
         ended,
@@ -226,9 +301,38 @@ fn asked_for(asked: Asked<'_>, pod: &str) -> Option<Outcome> {
             message: "the Job was deleted before it had ended".into(),
         });
     }
-    asked
-        .start_overdue
-        .then(|| start_overdue(pod, asked.waited_for))
+    if asked.agent_gone {
+        return Some(agent_deleted());
+    }
+    if asked.start_overdue {
+        return Some(start_overdue(pod, asked.waited_for));
+    }
+    asked.suspend.then(suspended)
+}
+
+/// What was asked for of a Job that has no agent now.
+pub fn asked_without_agent(asked: Asked<'_>) -> Option<Outcome> {
+    let asked = Asked {
+        start_overdue: false,
+        ..asked
+    };
+    asked_for(asked, "")
+}
+
+pub(super) fn suspended() -> Outcome {
+    Outcome {
+        reason: Reason::Suspended,
+        message: "paused by spec.suspend; it goes on when that is false: herdctl jobs resume"
+            .into(),
+    }
+}
+
+fn agent_deleted() -> Outcome {
+    Outcome {
+        reason: Reason::AgentDeleted,
+        message: "the Agent was deleted before the Job had ended; what the Job did stays readable"
+            .into(),
+    }
 }
 
 pub(super) fn cancelled() -> Outcome {
@@ -257,9 +361,7 @@ fn start_overdue(pod: &str, waited_for: Option<(Reason, &str)>) -> Outcome {
 
 /// What Kubernetes itself says it did to the pod.
 fn said_by_kubernetes(pod: &PodFacts) -> Option<Outcome> {
-    let quote = |said: &Option<String>| {
-        text::one_line(said.as_deref().unwrap_or_default(), MAX_QUOTE_BYTES)
-    };
+    let quote = |said: &str| text::one_line(said, MAX_QUOTE_BYTES);
     if pod.reason.as_deref() == Some("DeadlineExceeded") {
         return Some(Outcome {
             reason: Reason::TimedOut,
@@ -269,29 +371,30 @@ fn said_by_kubernetes(pod: &PodFacts) -> Option<Outcome> {
         });
     }
     if pod.reason.as_deref() == Some("Evicted") {
-        return Some(evicted(&quote(&pod.message)));
+        return Some(evicted(&quote(pod.message.as_deref().unwrap_or_default())));
+    }
+    let node = pod.node.as_deref().unwrap_or("of the pod");
+    if let Some(words) = &pod.node_gone {
+        return Some(node_lost(node, words));
     }
     let disruption = pod.disruption.as_ref()?;
-    match disruption.reason.as_str() {
-        "DeletionByTaintManager" | "DeletionByPodGC" => Some(Outcome {
-            reason: Reason::NodeLost,
-            message: format!(
-                "node {} was lost: {}; create another Job to run it again",
-                pod.node.as_deref().unwrap_or("of the pod"),
-                text::one_line(&disruption.message, MAX_QUOTE_BYTES)
-            ),
-        }),
-        _ => Some(evicted(&text::one_line(
-            &disruption.message,
-            MAX_QUOTE_BYTES,
-        ))),
+    if pod.lost_with_its_node() {
+        return Some(node_lost(node, &quote(&disruption.message)));
+    }
+    Some(evicted(&quote(&disruption.message)))
+}
+
+fn node_lost(node: &str, words: &str) -> Outcome {
+    Outcome {
+        reason: Reason::NodeLost,
+        message: format!("node {node} was lost: {words}"),
     }
 }
 
 fn evicted(words: &str) -> Outcome {
     Outcome {
         reason: Reason::Evicted,
-        message: format!("the pod was evicted: {words}; create another Job to run it again"),
+        message: format!("the pod was evicted: {words}"),
     }
 }
 
@@ -309,7 +412,7 @@ fn deleted(pod: &PodFacts) -> Outcome {
     Outcome {
         reason: Reason::PodDeleted,
         message: format!(
-            "pod {} was deleted by somebody while its agent ran; to stop a Job, set spec.cancel",
+            "pod {} was deleted by somebody; to stop a Job, set spec.cancel",
             pod.name
         ),
     }
@@ -340,7 +443,7 @@ fn by_exit_code(pod: &PodFacts, end: &Ended) -> Outcome {
         ),
         (Some(RunnerExit::StartRefused), _) => fail(
             Reason::RunnerError,
-            "the agent's container was started a second time, or its sidecar did not answer; nothing ran twice; create another Job".into(),
+            "the agent's container was started a second time, or its sidecar did not answer; nothing ran twice".into(),
         ),
         (Some(RunnerExit::InputsUnreadable), _) => fail(
             Reason::RunnerError,

@@ -28,6 +28,11 @@ pub struct PodFacts {
     pub held: bool,
     /// Somebody asked for its deletion.
     pub deleting: bool,
+    /// By when the kubelet was to have ended it, where somebody asked for its deletion.
+    pub delete_by: Option<DateTime<Utc>>,
+    /// The API server itself was asked for its node: it is no more, or an administrator fenced it. With
+    /// which of them.
+    pub node_gone: Option<&'static str>,
     /// `status.phase` is Succeeded or Failed.
     pub terminal: bool,
     /// `status.reason` and `status.message`, such as Evicted or DeadlineExceeded.
@@ -82,10 +87,20 @@ pub struct Waiting {
 }
 
 impl PodFacts {
-    /// No process of this pod lives, and none will start: it is terminal, or it is being deleted and
-    /// never got a node.
+    /// No process of this pod lives, and none will start: it is terminal, it is being deleted and never
+    /// got a node, or its node is no more.
     pub fn is_dead(&self) -> bool {
-        self.terminal || (self.deleting && self.node.is_none())
+        self.terminal || (self.deleting && self.node.is_none()) || self.node_gone.is_some()
+    }
+
+    /// Kubernetes deletes it because of its node.
+    pub fn lost_with_its_node(&self) -> bool {
+        self.disruption.as_ref().is_some_and(|said| {
+            matches!(
+                said.reason.as_str(),
+                "DeletionByTaintManager" | "DeletionByPodGC"
+            )
+        })
     }
 }
 
@@ -110,6 +125,8 @@ impl From<&Pod> for PodFacts {
                 .flatten()
                 .any(|name| name == POD_FINALIZER),
             deleting: meta.deletion_timestamp.is_some(),
+            delete_by: time(meta.deletion_timestamp.as_ref()),
+            node_gone: None,
             terminal: matches!(status.phase.as_deref(), Some("Succeeded" | "Failed")),
             reason: status.reason.clone(),
             message: status.message.clone(),

@@ -5,7 +5,7 @@ use crate::{
     api::{
         agent::AgentSpec,
         job::JobSpec,
-        run::{self, RunInputs},
+        run::{self, Resume, RunInputs},
     },
     plan::settings::Deadlines,
 };
@@ -23,6 +23,10 @@ pub enum InputsError {
     TooLarge { bytes: usize, max: usize },
     #[error("the inputs can't be written as JSON: {0}")]
     NotJson(String),
+    #[error(
+        "spec.outputSchema of the {whose} is no JSON Schema: {why}; put it right and create another Job"
+    )]
+    BadSchema { whose: &'static str, why: String },
 }
 
 /// Who the inputs are for.
@@ -31,6 +35,8 @@ pub struct RunOf<'a> {
     pub job: &'a str,
     pub attempt: u32,
     pub session_id: &'a str,
+    /// Present where the session is continued.
+    pub resume: Option<&'a Resume>,
 }
 
 /// The annotation's text for one attempt.
@@ -49,11 +55,8 @@ pub fn inputs(
         prompt: prompt.ok_or_else(|| InputsError::NoPrompt {
             agent: job.agent.clone(),
         })?,
-        resume: None,
-        output_schema: job
-            .output_schema
-            .clone()
-            .or_else(|| agent.output_schema.clone()),
+        resume: run.resume.cloned(),
+        output_schema: schema(job, agent)?,
         system_prompt: agent.system_prompt.clone(),
         append_system_prompt: agent.append_system_prompt.clone(),
         model: job.model.clone().or_else(|| agent.model.clone()),
@@ -77,6 +80,21 @@ pub fn inputs(
     Ok(text)
 }
 
+/// The schema of the result. The CLI takes any JSON object for one; with anything else it would not start.
+fn schema(job: &JobSpec, agent: &AgentSpec) -> Result<Option<String>, InputsError> {
+    let (whose, text) = match (&job.output_schema, &agent.output_schema) {
+        (Some(own), _) => ("Job", own),
+        (None, Some(agents)) => ("Agent", agents),
+        (None, None) => return Ok(None),
+    };
+    let why = match serde_json::from_str(text) {
+        Ok(serde_json::Value::Object(_)) => return Ok(Some(text.clone())),
+        Ok(_) => "it must be a JSON object".to_owned(),
+        Err(error) => format!("it is not JSON, {error}"),
+    };
+    Err(InputsError::BadSchema { whose, why })
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -85,6 +103,7 @@ mod tests {
         job: "hello",
         attempt: 1,
         session_id: "s-1",
+        resume: None,
     };
 
     fn text(job: &JobSpec, agent: &AgentSpec) -> Result<String, InputsError> {
@@ -121,6 +140,62 @@ mod tests {
             (inputs.prompt.as_str(), inputs.model.as_deref()),
             ("agent's", Some("sonnet"))
         );
+    }
+
+    #[test]
+    fn a_schema_is_the_jobs_or_the_agents_and_must_be_a_json_object() {
+        let with = |own: Option<&str>, agents: Option<&str>| {
+            let job = JobSpec {
+                prompt: Some("do it".into()),
+                output_schema: own.map(Into::into),
+                ..job()
+            };
+            let agent = AgentSpec {
+                output_schema: agents.map(Into::into),
+                ..AgentSpec::default()
+            };
+            text(&job, &agent).map(|text| {
+                let inputs: RunInputs = serde_json::from_str(&text).unwrap();
+                inputs.output_schema
+            })
+        };
+        let (one, other) = (r#"{"type":"object"}"#, r#"{"type":"array"}"#);
+        for (own, agents, expected) in [
+            (None, None, Ok(None)),
+            (None, Some(one), Ok(Some(one))),
+            (Some(other), Some(one), Ok(Some(other))),
+            (Some(other), Some("{"), Ok(Some(other))),
+            (Some("[1]"), Some(one), Err("of the Job")),
+            (None, Some("{"), Err("of the Agent")),
+        ] {
+            match (with(own, agents), expected) {
+                (Ok(found), Ok(wanted)) => assert_eq!(found.as_deref(), wanted),
+                (Err(error), Err(words)) => {
+                    assert!(error.to_string().contains(words), "{error}");
+                }
+                (found, wanted) => panic!("{found:?} is not {wanted:?}"),
+            }
+        }
+    }
+
+    #[test]
+    fn a_continued_run_says_with_what_it_goes_on() {
+        let resume = Resume {
+            prompt: "go on".into(),
+            required: true,
+        };
+        let run = RunOf {
+            resume: Some(&resume),
+            ..RUN
+        };
+        let own = JobSpec {
+            prompt: Some("do it".into()),
+            ..job()
+        };
+        let agent = AgentSpec::default();
+        let text = inputs(run, &own, &agent, Deadlines::of(&own, &agent).unwrap()).unwrap();
+        let inputs: RunInputs = serde_json::from_str(&text).unwrap();
+        assert_eq!(inputs.resume, Some(resume));
     }
 
     #[test]

@@ -19,6 +19,9 @@ pub const START_DEADLINE: Duration = Duration::from_secs(10 * 60);
 /// How long a stopped agent may take to end by itself.
 pub const CANCEL_GRACE: Duration = Duration::from_secs(10);
 
+/// How many attempts may be lost to disruptions.
+pub const MAX_ATTEMPTS: u32 = 3;
+
 /// Chosen at install time; the same for every Job.
 #[derive(Clone, Debug, Default)]
 pub struct Settings {

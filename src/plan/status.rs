@@ -5,9 +5,13 @@ use chrono::{DateTime, SubsecRound, Utc};
 
 use super::{evidence::End, facts::PodFacts, outcome::Outcome};
 use crate::api::{
-    job::{Attempt, CapturedAgent, Condition, ConditionStatus, ConditionType, Job, JobStatus},
+    job::{
+        Attempt, CapturedAgent, Condition, ConditionStatus, ConditionType, Job, JobStatus,
+        ResumedFrom,
+    },
     reason::{Phase, Reason},
     text,
+    verdict::Verdict,
 };
 
 /// Longest message in a status.
@@ -28,25 +32,29 @@ pub fn pending(job: &Job, reason: Reason, message: &str, now: DateTime<Utc>) -> 
     with_conditions(status, now)
 }
 
-/// The intent: an attempt that has no pod yet, and everything that is fixed with the first one.
-pub fn intended(
-    job: &Job,
-    agent: CapturedAgent,
-    session_id: &str,
-    attempt: Attempt,
-    now: DateTime<Utc>,
-) -> JobStatus {
-    let mut status = current(job);
-    status.phase = Some(Phase::Pending);
-    say(
-        &mut status,
-        Reason::Starting,
-        &format!("pod {} is being started", attempt.pod),
-    );
-    status.agent = Some(agent);
-    status.session_id = Some(session_id.to_owned());
+/// What is fixed with the first attempt, for all that may follow.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Fixed {
+    pub agent: CapturedAgent,
+    pub session_id: String,
+    pub resumed_from: Option<ResumedFrom>,
+}
+
+/// The first intent: an attempt that has no pod yet, and what is fixed with it.
+pub fn intended(job: &Job, fixed: Fixed, attempt: Attempt, now: DateTime<Utc>) -> JobStatus {
+    let mut status = following(job, attempt, now);
+    status.agent = Some(fixed.agent);
+    status.session_id = Some(fixed.session_id);
+    status.resumed_from = fixed.resumed_from;
+    status
+}
+
+/// The intent of an attempt that follows others.
+pub fn following(job: &Job, attempt: Attempt, now: DateTime<Utc>) -> JobStatus {
+    let message = format!("pod {} is being started", attempt.pod);
+    let mut status = pending(job, Reason::Starting, &message, now);
     status.attempts.push(attempt);
-    with_conditions(status, now)
+    status
 }
 
 /// Still waiting, and the pod has been seen.
@@ -75,33 +83,54 @@ pub fn running(job: &Job, pod: &PodFacts, since: DateTime<Utc>, now: DateTime<Ut
     see(&mut status, pod);
     if let Some(attempt) = last(&mut status) {
         attempt.started = Some(since);
+        attempt.ended = None;
     }
     with_conditions(status, now)
 }
 
-/// The agent was asked to stop.
-pub fn stopping(job: &Job, message: &str, now: DateTime<Utc>) -> JobStatus {
+/// The agent was asked to stop, for good or (`Suspending`) for a while.
+pub fn stopping(job: &Job, reason: Reason, message: &str, now: DateTime<Utc>) -> JobStatus {
     let mut status = current(job);
     status.phase = Some(Phase::Running);
-    say(&mut status, Reason::Cancelling, message);
+    say(&mut status, reason, message);
     with_conditions(status, now)
 }
 
-/// The end of a Job that never had a pod.
+/// Nobody hears of the agent any more. Its time stands still; it may come back.
+pub fn unheard(job: &Job, message: &str, now: DateTime<Utc>) -> JobStatus {
+    let mut status = pending(job, Reason::Recovering, message, now);
+    if let Some(attempt) = last(&mut status) {
+        attempt.ended = attempt.ended.or(Some(now));
+    }
+    status
+}
+
+/// The end of a Job whose last attempt never had a pod.
 pub fn ended_without_pod(job: &Job, outcome: &Outcome, now: DateTime<Utc>) -> JobStatus {
-    let mut status = closed(job, now);
+    let mut status = ended_between(job, outcome, now);
+    close(&mut status, now);
+    status
+}
+
+/// The end of a Job that has no agent now, and gets no other.
+pub fn ended_between(job: &Job, outcome: &Outcome, now: DateTime<Utc>) -> JobStatus {
+    let mut status = current(job);
+    complete(&mut status, now);
     decide(&mut status, outcome);
-    status.completed_at = Some(now);
     with_conditions(status, now)
 }
 
 /// Nothing more can come from the last attempt's pod.
 pub fn closed(job: &Job, now: DateTime<Utc>) -> JobStatus {
     let mut status = current(job);
-    if let Some(attempt) = last(&mut status) {
-        attempt.closed = Some(now);
-    }
+    close(&mut status, now);
     status
+}
+
+fn close(status: &mut JobStatus, now: DateTime<Utc>) {
+    if let Some(attempt) = last(status) {
+        attempt.closed = attempt.closed.or(Some(now));
+    }
 }
 
 fn is_reported(status: &JobStatus) -> bool {
@@ -113,36 +142,104 @@ fn is_reported(status: &JobStatus) -> bool {
 /// The end of a Job by what its pod proved; `pod` is absent when it is gone.
 pub fn ended(job: &Job, pod: Option<&PodFacts>, end: &End, now: DateTime<Utc>) -> JobStatus {
     let mut status = current(job);
-    if let Some(pod) = pod {
-        see(&mut status, pod);
-    }
-    status.started_at = status.started_at.or(end.started.map(in_milliseconds));
-    let completed = in_milliseconds(end.ended.unwrap_or(now));
-    // Two clocks may have spoken: the kubelet's, in whole seconds, and the runner's.
-    let completed = status
-        .started_at
-        .map_or(completed, |started| completed.max(started));
-    status.completed_at = Some(completed);
-    status.duration = status
-        .started_at
-        .map(|started| duration_text(completed - started));
+    let ended = end_attempt(&mut status, pod, end, now);
+    complete(&mut status, ended);
     status.result = end
         .verdict
         .as_ref()
         .and_then(|verdict| verdict.text.clone());
-    let started = status.started_at;
     let reported = is_reported(&status);
-    let over_for_good = pod.is_none_or(PodFacts::is_dead) && !reported;
-    let recorded = end.verdict.as_ref().filter(|_| !reported);
-    if let Some(attempt) = last(&mut status) {
-        attempt.started = attempt.started.or(started);
-        attempt.ended = Some(completed);
-        attempt.why = end.why.clone();
-        attempt.recorded = recorded.map(|verdict| verdict.segment.bytes);
-        attempt.closed = over_for_good.then_some(now);
+    if pod.is_none_or(PodFacts::is_dead) && !reported {
+        close(&mut status, now);
     }
     decide(&mut status, &end.outcome);
     with_conditions(status, now)
+}
+
+/// The end of an attempt that the Job survives, with the reason for which it waits now.
+pub fn survived(
+    job: &Job,
+    pod: Option<&PodFacts>,
+    end: &End,
+    waits: (Reason, &str),
+    now: DateTime<Utc>,
+) -> JobStatus {
+    let mut status = current(job);
+    end_attempt(&mut status, pod, end, now);
+    if let Some(attempt) = last(&mut status) {
+        attempt.outcome = Some(end.outcome.reason);
+    }
+    // For attempts that are followed by others it is the proof that their pod is dead.
+    if pod.is_none_or(PodFacts::is_dead) {
+        close(&mut status, now);
+    }
+    status.phase = Some(Phase::Pending);
+    say(&mut status, waits.0, waits.1);
+    with_conditions(status, now)
+}
+
+/// Writes down how the last attempt ended; answers when.
+fn end_attempt(
+    status: &mut JobStatus,
+    pod: Option<&PodFacts>,
+    end: &End,
+    now: DateTime<Utc>,
+) -> DateTime<Utc> {
+    if let Some(pod) = pod {
+        see(status, pod);
+    }
+    let used = used(status, end);
+    let recorded = end.verdict.as_ref().filter(|_| !is_reported(status));
+    let recorded = recorded.map(|verdict| verdict.segment.bytes);
+    let started = end.started.map(in_milliseconds);
+    let Some(attempt) = last(status) else {
+        status.started_at = status.started_at.or(started);
+        return in_milliseconds(end.ended.unwrap_or(now));
+    };
+    attempt.started = attempt.started.or(started);
+    let ended = in_milliseconds(end.ended.or(attempt.ended).unwrap_or(now));
+    // Two clocks may have spoken: the kubelet's, in whole seconds, and the runner's.
+    let ended = attempt.started.map_or(ended, |started| ended.max(started));
+    attempt.ended = Some(ended);
+    attempt.why = end.why.clone();
+    attempt.recorded = recorded;
+    (attempt.turns, attempt.cost_usd) = used;
+    let started = attempt.started;
+    status.started_at = status.started_at.or(started);
+    ended
+}
+
+/// Turns and dollars of the last attempt: by its verdict or, where that could not tell, by how far the
+/// store saw the run come, less the attempts before. A CLI that was stopped counts no turns.
+fn used(status: &JobStatus, end: &End) -> (Option<u64>, Option<f64>) {
+    let number = status.attempt().map(|attempt| attempt.number);
+    let earlier = || {
+        status
+            .attempts
+            .iter()
+            .filter(|it| Some(it.number) != number)
+    };
+    let progress = status.progress.as_ref();
+    let turns: u64 = earlier().filter_map(|it| it.turns).sum();
+    let seen = progress.map(|it| it.turns.saturating_sub(turns));
+    let said = end.verdict.as_ref().map(|it| it.turns);
+    let cost: f64 = earlier().filter_map(|it| it.cost_usd).sum();
+    let seen_cost = progress
+        .and_then(|it| it.cost_usd)
+        .map(|it| (it - cost).max(0.0));
+    let said_cost = end.verdict.as_ref().and_then(Verdict::own_cost_usd);
+    (
+        said.filter(|turns| *turns > 0).or(seen).or(said),
+        said_cost.or(seen_cost),
+    )
+}
+
+fn complete(status: &mut JobStatus, at: DateTime<Utc>) {
+    let completed = status.started_at.map_or(at, |started| at.max(started));
+    status.completed_at = Some(completed);
+    status.duration = status
+        .started_at
+        .map(|started| duration_text(completed - started));
 }
 
 fn decide(status: &mut JobStatus, outcome: &Outcome) {
@@ -294,6 +391,7 @@ mod tests {
             started: Some(at(10)),
             ended: Some(at(75)),
             why: None,
+            disrupted: false,
         }
     }
 

@@ -49,6 +49,8 @@ const NOTHING: Asked<'_> = Asked {
     waited_for: None,
     cancel: false,
     deletion: false,
+    agent_gone: false,
+    suspend: false,
     stopping: false,
     start_overdue: false,
 };
@@ -268,13 +270,13 @@ fn a_pod_that_waits_is_alive_and_an_impossible_one_is_not() {
 #[test]
 fn a_pod_that_vanished_is_lost_unless_its_end_was_asked_for() {
     assert_eq!(
-        conclude_without_pod("hello-1", None, NOTHING)
+        conclude_without_pod("hello-1", false, None, NOTHING)
             .outcome
             .reason,
         Reason::PodDeleted
     );
     assert_eq!(
-        conclude_without_pod("hello-1", None, CANCEL).outcome.reason,
+        conclude_without_pod("hello-1", false, None, CANCEL).outcome.reason,
         Reason::Cancelled
     );
 }
@@ -298,7 +300,7 @@ fn a_start_that_took_too_long_says_what_it_waited_for() {
             Reason::ImageUnavailable,
         ),
     ] {
-        let end = conclude_without_pod("hello-1", None, overdue(waited_for));
+        let end = conclude_without_pod("hello-1", false, None, overdue(waited_for));
         assert_eq!(end.outcome.reason, expected);
         let why = waited_for.map_or("hello-1", |(_, why)| why);
         assert!(end.outcome.message.contains(why), "{}", end.outcome.message);
@@ -387,7 +389,7 @@ fn a_report_needs_no_exit_code() {
         Some(Reason::Completed)
     );
     assert_eq!(
-        conclude_without_pod("hello-1", Some(&good), NOTHING)
+        conclude_without_pod("hello-1", false, Some(&good), NOTHING)
             .outcome
             .reason,
         Reason::Completed

@@ -4,13 +4,16 @@
 use chrono::{DateTime, TimeDelta, Utc};
 use k8s_openapi::api::core::v1::Pod;
 
+use super::{limits::Used, resumption};
 use crate::{
     api::{
         agent::AgentSpec,
         job::{Attempt, Job, JobStatus},
+        reason::Reason,
     },
     plan::{
         inputs::{InputsError, RunOf},
+        outcome::Outcome,
         pod::{self, PodOf},
         settings::{Deadlines, Settings},
     },
@@ -19,7 +22,25 @@ use crate::{
 /// Why no pod can be built.
 pub(super) enum BuildError {
     NoPrompt(String),
-    Invalid(String),
+    /// It never can.
+    End(Outcome),
+}
+
+impl BuildError {
+    /// The end of a Job that has begun: what it lacks now, it will always lack.
+    pub(super) fn into_outcome(self) -> Outcome {
+        match self {
+            BuildError::NoPrompt(message) => invalid(message),
+            BuildError::End(outcome) => outcome,
+        }
+    }
+}
+
+fn invalid(message: String) -> Outcome {
+    Outcome {
+        reason: Reason::InvalidPod,
+        message,
+    }
 }
 
 /// The Agent that a Job runs; `none` stands in where nothing was captured.
@@ -35,34 +56,44 @@ pub(super) fn start_deadline(job: &Job, status: &JobStatus, attempt: &Attempt) -
     attempt.intended + start.unwrap_or_default()
 }
 
-pub(super) fn build(
-    job: &Job,
-    agent: &AgentSpec,
-    session_id: &str,
-    attempt: u32,
-    settings: &Settings,
-    store_ca: &str,
-) -> Result<Pod, BuildError> {
+/// What an attempt is built from besides its Job.
+#[derive(Clone, Copy)]
+pub(super) struct Build<'a> {
+    pub agent: &'a AgentSpec,
+    pub session_id: &'a str,
+    pub number: u32,
+    /// Of the Job: only those with lower numbers count.
+    pub attempts: &'a [Attempt],
+    pub settings: &'a Settings,
+    pub store_ca: &'a str,
+}
+
+pub(super) fn build(job: &Job, of: Build<'_>) -> Result<Pod, BuildError> {
+    let hopeless = |message: String| BuildError::End(invalid(message));
     let deadlines =
-        Deadlines::of(&job.spec, agent).map_err(|error| BuildError::Invalid(error.to_string()))?;
-    let name = job.metadata.name.as_deref().unwrap_or_default();
+        Deadlines::of(&job.spec, of.agent).map_err(|error| hopeless(error.to_string()))?;
+    let (agent, deadlines) = Used::before(of.number, of.attempts)
+        .left_of(of.agent, deadlines)
+        .map_err(BuildError::End)?;
+    let resume = resumption::of(job, of.agent, of.number, of.attempts);
     let run = RunOf {
-        job: name,
-        attempt,
-        session_id,
+        job: job.metadata.name.as_deref().unwrap_or_default(),
+        attempt: of.number,
+        session_id: of.session_id,
+        resume: resume.as_ref(),
     };
     pod::build(PodOf {
         job,
-        agent,
+        agent: &agent,
         run,
         deadlines,
-        settings,
-        store_ca,
+        settings: of.settings,
+        store_ca: of.store_ca,
     })
     .map_err(|error| match error {
         InputsError::NoPrompt { .. } => BuildError::NoPrompt(error.to_string()),
-        InputsError::TooLarge { .. } | InputsError::NotJson(_) => {
-            BuildError::Invalid(error.to_string())
+        InputsError::TooLarge { .. } | InputsError::NotJson(_) | InputsError::BadSchema { .. } => {
+            hopeless(error.to_string())
         }
     })
 }

@@ -86,7 +86,7 @@ fn with_pod(
 }
 
 /// An agent that has ended leaves by itself, when its output is safe; anything else must not begin now.
-fn drain(
+pub(super) fn drain(
     job: &Job,
     status: &JobStatus,
     attempt: &Attempt,

@@ -42,6 +42,7 @@ fn built(agent: serde_json::Value) -> Pod {
         job: "hello",
         attempt: 1,
         session_id: "s-1",
+        resume: None,
     };
     build(PodOf {
         job: &job,

@@ -1,0 +1,25 @@
+//! The pods of attempts that others have followed. Nothing is learned from them any more: their end stands
+//! in the status. One may still be there because its release was not seen, or because a leader that slept
+//! created it late.
+
+use super::{Action, delete_once};
+use crate::{api::job::Job, plan::facts::PodFacts};
+
+/// The next thing to do about one of them, if there is any.
+pub(super) fn see_off(job: &Job, pods: &[PodFacts]) -> Option<Action> {
+    let ours = pods
+        .iter()
+        .filter(|pod| pod.owner.is_some() && pod.owner == job.metadata.uid);
+    ours.filter(|pod| pod.held || !pod.deleting)
+        .find_map(|pod| {
+            if pod.is_dead() {
+                return pod.held.then(|| Action::ReleasePod {
+                    name: pod.name.clone(),
+                    uid: pod.uid.clone(),
+                    // The record goes on without it, so its seal is not waited for.
+                    sealed: true,
+                });
+            }
+            (!pod.deleting).then(|| delete_once(pod))
+        })
+}

@@ -1,0 +1,226 @@
+//! An attempt that is not over as far as the status says: its pod is created, followed, and stopped when
+//! that is wanted, until it proves an end.
+
+use std::time::Duration;
+
+use chrono::{DateTime, Utc};
+
+use super::{
+    Action, Means, Observed, PodLookup,
+    attempt::{self, Build},
+    delete_once, end_without_pod, ending, going_on,
+    looked::NodeLookup,
+    up_to_date, wait_pending,
+    whose::{self, PodIs},
+    wishes, write_if_new,
+};
+use crate::{
+    api::{
+        agent::AgentSpec,
+        job::{Attempt, Job, JobStatus},
+        reason::{Phase, Reason},
+    },
+    plan::{
+        evidence::{self, Asked, Conclusion},
+        facts::{AgentState, PodFacts},
+        refusal::{self, Consequence, Refusal},
+        status,
+        trouble::{self, Trouble},
+    },
+};
+
+/// How long to wait before a refused pod is tried again. Quotas can't be watched without more rights.
+pub(super) const RETRY_REFUSED: Duration = Duration::from_secs(5);
+
+pub(super) fn with_attempt(
+    seen: &Observed<'_>,
+    status: &JobStatus,
+    attempt: &Attempt,
+    means: Means<'_>,
+) -> Action {
+    let job = seen.job;
+    let asked = wishes::asked(seen, status, attempt, means.now);
+    let unwanted = asked.end() || asked.start_overdue || asked.suspend;
+    match &seen.pod {
+        PodLookup::Seen(pod) => match whose::pod_of(job, attempt, pod) {
+            PodIs::Ours => {
+                // An agent that started at the last moment is let run.
+                let overdue = asked.start_overdue && pod.agent == AgentState::NotStarted;
+                let asked = Asked {
+                    start_overdue: overdue,
+                    ..asked
+                };
+                with_pod(seen, status, attempt, pod, asked, means)
+            }
+            PodIs::Another => lost(seen, status, attempt, asked, means),
+            PodIs::AnEarlierJobs if unwanted => lost(seen, status, attempt, asked, means),
+            PodIs::AnEarlierJobs => {
+                let deadline = attempt::start_deadline(job, status, attempt);
+                whose::make_room(job, status, pod, deadline, means)
+            }
+            PodIs::Foreign => end_without_pod(job, &whose::foreign(pod), means),
+        },
+        PodLookup::NotSeen if attempt.uid.is_some() || unwanted => Action::LookUpPod,
+        PodLookup::Gone if attempt.uid.is_some() || unwanted => {
+            lost(seen, status, attempt, asked, means)
+        }
+        PodLookup::NotSeen | PodLookup::Gone => create(job, status, attempt, means),
+        PodLookup::Refused(_) if unwanted => lost(seen, status, attempt, asked, means),
+        PodLookup::Refused(refused) => after_refusal(job, status, attempt, refused, means),
+    }
+}
+
+fn with_pod(
+    seen: &Observed<'_>,
+    status: &JobStatus,
+    attempt: &Attempt,
+    pod: &PodFacts,
+    asked: Asked<'_>,
+    means: Means<'_>,
+) -> Action {
+    let job = seen.job;
+    let report = ending::report(status, pod.uid.as_str());
+    match evidence::conclude(pod, report.as_ref(), asked) {
+        Conclusion::Over(end) => going_on::after(seen, status, Some(pod), &end, means),
+        Conclusion::Unclear | Conclusion::Alive
+            if pod.deleting && seen.looked.node == NodeLookup::Silent =>
+        {
+            let end = evidence::conclude_unheard(pod, report.as_ref(), asked);
+            going_on::unheard(seen, status, pod, &end, means)
+        }
+        Conclusion::Unclear => Action::Wait(None),
+        Conclusion::Alive if asked.end() => stop(job, status, pod, asked, means),
+        Conclusion::Alive if asked.start_overdue => delete_once(pod),
+        Conclusion::Alive if asked.suspend => pause(job, status, pod, means),
+        Conclusion::Alive if ending::knows_an_old_store(pod, means) => Action::RenewStoreCa {
+            name: pod.name.clone(),
+            uid: pod.uid.clone(),
+        },
+        Conclusion::Alive => {
+            let deadline = attempt::start_deadline(job, status, attempt);
+            follow(job, status, pod, deadline, means)
+        }
+    }
+}
+
+/// That a running agent was asked to stop stands in the status first: from then on no verdict counts.
+fn stop(
+    job: &Job,
+    status: &JobStatus,
+    pod: &PodFacts,
+    asked: Asked<'_>,
+    means: Means<'_>,
+) -> Action {
+    if status.phase == Some(Phase::Running) && !asked.stopping {
+        let why = if asked.cancel {
+            "spec.cancel was set"
+        } else if asked.deletion {
+            "the Job is being deleted"
+        } else {
+            "its Agent was deleted"
+        };
+        let message = format!("{why}: the agent is being stopped");
+        let next = status::stopping(job, Reason::Cancelling, &message, means.now);
+        return Action::WriteStatus(Box::new(next));
+    }
+    delete_once(pod)
+}
+
+/// That the Job is to pause stands in the status first too: from then on the pod's end is a pause, and
+/// not a disruption, also if the wish is taken back meanwhile.
+fn pause(job: &Job, status: &JobStatus, pod: &PodFacts, means: Means<'_>) -> Action {
+    if wishes::is_suspending(status) {
+        return delete_once(pod);
+    }
+    let next = if status.phase == Some(Phase::Running) {
+        let message = "spec.suspend is true: the agent is being stopped, its session is kept";
+        status::stopping(job, Reason::Suspending, message, means.now)
+    } else {
+        let message = format!("spec.suspend is true: pod {} is being removed", pod.name);
+        status::waiting(job, pod, Reason::Suspended, &message, means.now)
+    };
+    Action::WriteStatus(Box::new(next))
+}
+
+/// Brings the status up to what the pod shows.
+fn follow(
+    job: &Job,
+    status: &JobStatus,
+    pod: &PodFacts,
+    deadline: DateTime<Utc>,
+    means: Means<'_>,
+) -> Action {
+    if let AgentState::Running { since } = &pod.agent {
+        // Told by its silent node's last word: it leaves, and is not heard of in between.
+        let leaves = status.reason == Some(Reason::Recovering) && pod.deleting;
+        if status.phase == Some(Phase::Running) || leaves {
+            return up_to_date(job, status, None);
+        }
+        let since = since.unwrap_or(means.now);
+        return Action::WriteStatus(Box::new(status::running(job, pod, since, means.now)));
+    }
+    let left = (deadline - means.now).to_std().unwrap_or_default();
+    match trouble::of(pod) {
+        Some(Trouble {
+            reason,
+            message,
+            hopeless: _,
+        }) => {
+            let next = status::waiting(job, pod, reason, &message, means.now);
+            write_if_new(status, next, Some(left))
+        }
+        None => up_to_date(job, status, Some(left)),
+    }
+}
+
+fn create(job: &Job, status: &JobStatus, attempt: &Attempt, means: Means<'_>) -> Action {
+    let none = AgentSpec::default();
+    let Some(store_ca) = means.store_ca else {
+        return wait_pending(job, Reason::Starting, super::NO_STORE, means);
+    };
+    let build = Build {
+        agent: attempt::captured(status, &none),
+        session_id: status.session_id.as_deref().unwrap_or(means.session_id),
+        number: attempt.number,
+        attempts: &status.attempts,
+        settings: means.settings,
+        store_ca,
+    };
+    match attempt::build(job, build) {
+        Ok(pod) => Action::CreatePod(Box::new(pod)),
+        Err(error) => end_without_pod(job, &error.into_outcome(), means),
+    }
+}
+
+fn after_refusal(
+    job: &Job,
+    status: &JobStatus,
+    attempt: &Attempt,
+    refused: &Refusal,
+    means: Means<'_>,
+) -> Action {
+    match refusal::consequence(refused, &attempt.pod) {
+        Consequence::End(outcome) => end_without_pod(job, &outcome, means),
+        Consequence::Wait { reason, message } => {
+            let next = status::pending(job, reason, &message, means.now);
+            write_if_new(status, next, Some(RETRY_REFUSED))
+        }
+    }
+}
+
+/// There is no pod, and there never was one, or nobody saw its end.
+fn lost(
+    seen: &Observed<'_>,
+    status: &JobStatus,
+    attempt: &Attempt,
+    asked: Asked<'_>,
+    means: Means<'_>,
+) -> Action {
+    let report = attempt
+        .uid
+        .as_deref()
+        .and_then(|uid| ending::report(status, uid));
+    let never_seen = attempt.uid.is_none();
+    let end = evidence::conclude_without_pod(&attempt.pod, never_seen, report.as_ref(), asked);
+    going_on::after(seen, status, None, &end, means)
+}

@@ -1,0 +1,188 @@
+//! A pod that is followed to its end.
+
+use super::*;
+
+#[test]
+fn a_running_agent_is_told_once_and_its_end_is_final() {
+    let job = running();
+    assert_eq!(reason(&job), Some(Reason::Working));
+    assert_eq!(
+        next(&job, None, seen(pod_running()), at(3)),
+        Action::Wait(None)
+    );
+    let done = written(&job, next(&job, None, seen(pod_completed()), at(9)));
+    let status = done.status.clone().unwrap();
+    assert_eq!(
+        (status.phase, status.reason),
+        (Some(Phase::Completed), Some(Reason::Completed))
+    );
+    assert_eq!(status.result.unwrap().text, "done");
+    for pod in [seen(pod_running()), PodLookup::NotSeen, PodLookup::Gone] {
+        let after = next(&done, Some(&agent()), pod, at(99));
+        assert!(!matches!(after, Action::CreatePod(_)), "{after:?}");
+        if let Action::WriteStatus(_) = after {
+            let mut status = written(&done, after).status.unwrap();
+            status.attempts[0].closed = None;
+            assert_eq!(Some(status), done.status);
+        }
+    }
+}
+
+#[test]
+fn a_job_may_be_over_before_anybody_saw_it_run() {
+    let job = intended();
+    let done = written(&job, next(&job, None, seen(pod_completed()), at(9)));
+    assert_eq!(reason(&done), Some(Reason::Completed));
+}
+
+#[test]
+fn a_report_makes_the_job_final_while_its_pod_still_runs_and_drains() {
+    let job = reported(running());
+    let done = written(&job, next(&job, None, seen(pod_running()), at(6)));
+    let status = done.status.as_ref().unwrap();
+    assert_eq!(status.reason, Some(Reason::Completed));
+    assert_eq!(status.result.as_ref().unwrap().text, "done");
+    assert_eq!(
+        (status.attempts[0].closed, status.attempts[0].recorded),
+        (None, None)
+    );
+    assert_eq!(
+        next(&done, None, seen(pod_running()), at(6)),
+        Action::Wait(None)
+    );
+    let mut gone = pod_completed();
+    gone.terminal = true;
+    let sealed = sealed(done);
+    assert_eq!(next(&sealed, None, seen(gone), at(8)), release_pod(true));
+}
+
+#[test]
+fn a_report_of_another_pod_says_nothing() {
+    let mut job = reported(running());
+    job.status.as_mut().unwrap().report.as_mut().unwrap().uid = "another".into();
+    assert_eq!(
+        next(&job, None, seen(pod_running()), at(6)),
+        Action::Wait(None)
+    );
+}
+
+#[test]
+fn a_pod_that_knows_old_certificates_of_the_store_is_given_new_ones() {
+    let old = PodFacts {
+        store_ca: Some("old".into()),
+        ..pod_running()
+    };
+    assert_eq!(
+        next(&running(), None, seen(old), at(3)),
+        Action::RenewStoreCa {
+            name: "hello-1".into(),
+            uid: "pod-uid".into()
+        }
+    );
+}
+
+#[test]
+fn a_pod_that_was_seen_once_is_never_made_again() {
+    let job = running();
+    assert_eq!(
+        next(&job, None, PodLookup::NotSeen, at(5)),
+        Action::LookUpPod
+    );
+    let done = written(&job, after(&job, PodLookup::Gone, at(5)));
+    assert_eq!(reason(&done), Some(Reason::PodDeleted));
+}
+
+#[test]
+fn a_pod_of_the_same_name_that_is_not_ours_is_left_alone() {
+    let job = intended();
+    let foreign = PodFacts {
+        owner: None,
+        ..pod_running()
+    };
+    let done = written(&job, next(&job, None, seen(foreign.clone()), at(1)));
+    assert_eq!(reason(&done), Some(Reason::InvalidPod));
+    assert_eq!(next(&done, None, seen(foreign), at(2)), Action::Wait(None));
+}
+
+#[test]
+fn a_second_pod_under_the_same_name_does_not_continue_a_lost_attempt() {
+    let job = running();
+    let another = PodFacts {
+        uid: "another".into(),
+        ..pod_running()
+    };
+    let done = written(&job, after(&job, seen(another), at(5)));
+    assert_eq!(reason(&done), Some(Reason::PodDeleted));
+}
+
+#[test]
+fn a_pod_that_does_not_start_is_ended_at_its_deadline_and_not_before() {
+    let job = intended();
+    let wait = next(&job, None, seen(pod_starting()), at(20));
+    assert_eq!(wait, Action::Wait(Some(Duration::from_secs(40))));
+    let delete = next(&job, None, seen(pod_starting()), at(60));
+    assert!(matches!(delete, Action::DeletePod { .. }));
+    let dead = PodFacts {
+        deleting: true,
+        terminal: true,
+        ..pod_starting()
+    };
+    let done = written(&job, next(&job, None, seen(dead), at(61)));
+    assert_eq!(reason(&done), Some(Reason::StartTimedOut));
+}
+
+#[test]
+fn an_agent_that_started_at_the_last_moment_is_let_run() {
+    let job = intended();
+    let started = written(&job, next(&job, None, seen(pod_running()), at(61)));
+    assert_eq!(reason(&started), Some(Reason::Working));
+}
+
+#[test]
+fn an_impossible_pod_ends_the_job_and_is_removed_afterwards() {
+    let job = intended();
+    let pod = with_agent_state(json!({"waiting": {"reason": "InvalidImageName"}}));
+    let done = written(&job, next(&job, None, seen(pod.clone()), at(1)));
+    assert_eq!(reason(&done), Some(Reason::InvalidPod));
+    assert!(matches!(
+        next(&done, None, seen(pod), at(2)),
+        Action::DeletePod { .. }
+    ));
+}
+
+#[test]
+fn trouble_is_told_and_forgotten_when_the_agent_runs() {
+    let job = intended();
+    let stuck = with_agent_state(
+        json!({"waiting": {"reason": "CreateContainerConfigError", "message": "secret \"x\" not found"}}),
+    );
+    let waiting = written(&job, next(&job, None, seen(stuck), at(1)));
+    assert_eq!(reason(&waiting), Some(Reason::ConfigMissing));
+    let runs = written(&waiting, next(&waiting, None, seen(pod_running()), at(9)));
+    assert_eq!(reason(&runs), Some(Reason::Working));
+}
+
+#[test]
+fn the_pod_of_an_earlier_job_of_the_same_name_is_seen_off_and_waited_for() {
+    let job = intended();
+    let earlier = PodFacts {
+        owner: Some("earlier".into()),
+        ..pod_running()
+    };
+    let delete = next(&job, None, seen(earlier.clone()), at(1));
+    assert!(matches!(delete, Action::DeletePod { .. }), "{delete:?}");
+    let leaving = PodFacts {
+        deleting: true,
+        ..earlier
+    };
+    let waiting = written(&job, next(&job, None, seen(leaving.clone()), at(2)));
+    assert_eq!(reason(&waiting), Some(Reason::Starting));
+    let dead = PodFacts {
+        terminal: true,
+        ..leaving
+    };
+    let release = next(&waiting, None, seen(dead), at(3));
+    assert!(matches!(release, Action::ReleasePod { .. }), "{release:?}");
+    let create = next(&waiting, None, PodLookup::NotSeen, at(4));
+    assert!(matches!(create, Action::CreatePod(_)), "{create:?}");
+}
