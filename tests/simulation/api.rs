@@ -170,6 +170,10 @@ impl ApiServer {
         if self.is_terminating(&key.namespace) {
             return Err(answer::namespace_terminating(&key));
         }
+        let home = Key::new(Resource::Namespaces, "", &key.namespace);
+        if key.resource.is_namespaced() && !self.objects.contains_key(&home) {
+            return Err(answer::not_found(&home));
+        }
         if self.objects.contains_key(&key) {
             return Err(answer::already_exists(&key));
         }

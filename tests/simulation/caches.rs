@@ -115,18 +115,17 @@ impl Views {
                 let change = self.pods.next(history, prune_pod);
                 change.iter().filter_map(|(_, pod)| owner(pod)).collect()
             }
-            Resource::Agents => match self.agents.next(history, |_| {}) {
-                Some((Kind::Deleted, _)) | None => Vec::new(),
-                Some((_, agent)) => {
-                    let waiting = self.caches.jobs_waiting_for(&agent);
-                    let mut names: Vec<Name> = waiting
-                        .into_iter()
-                        .map(|job| (job.namespace.unwrap_or_default(), job.name))
-                        .collect();
-                    names.sort();
-                    names
-                }
-            },
+            Resource::Agents => {
+                let change = self.agents.next(history, |_| {});
+                let jobs = change
+                    .iter()
+                    .flat_map(|(_, agent)| self.caches.jobs_of(agent));
+                let mut names: Vec<Name> = jobs
+                    .map(|job| (job.namespace.unwrap_or_default(), job.name))
+                    .collect();
+                names.sort();
+                names
+            }
             Resource::ConfigMaps => {
                 self.config_maps.next(history, |_| {});
                 self.every_job()

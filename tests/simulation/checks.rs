@@ -3,19 +3,25 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use chrono::TimeDelta;
 use herdctl::api::{
     job::{Attempt, Job, JobStatus, POD_FINALIZER},
     reason::Reason,
+    run,
 };
 use serde_json::Value;
 
 use super::{
     agents::Agent,
-    api::{Answer, Change, Key, Kind, Request, Resource},
-    nodes::owner,
-    scenario::Deed,
+    api::{Answer, Change, Kind, Request, Resource},
+    nodes::{attempt, owner},
     world::World,
 };
+
+/// Of the one Agent that there is.
+const START_DEADLINE: TimeDelta = TimeDelta::seconds(60);
+/// As many as an Agent allows that says nothing.
+const MAX_ATTEMPTS: usize = 3;
 
 /// What was seen, as far as later steps are held against it.
 #[derive(Default)]
@@ -106,6 +112,13 @@ impl World {
         if sealed && !status.is_final() {
             self.break_rule("a record is sealed before its Job has ended");
         }
+        let counted = status
+            .attempts
+            .iter()
+            .filter(|it| it.outcome != Some(Reason::Suspended));
+        if counted.count() > MAX_ATTEMPTS {
+            self.break_rule("a Job begins more often than it may");
+        }
         for attempt in &status.attempts {
             self.check_attempt(&uid, &status, attempt);
         }
@@ -162,6 +175,19 @@ impl World {
             );
             self.break_rule(rule);
         }
+        let (uid, number) = (owner(&change.object), attempt(&change.object));
+        let worked = |it: &Agent| {
+            it.job == uid
+                && it.attempt < number
+                && it.end.as_ref().is_some_and(|end| end.verdict.is_some())
+        };
+        let inputs = change.object["metadata"]["annotations"][run::ANNOTATION].as_str();
+        let inputs: Value = inputs
+            .and_then(|it| serde_json::from_str(it).ok())
+            .unwrap_or_default();
+        if self.agents.iter().any(worked) && inputs["resume"].is_null() {
+            self.break_rule("an attempt begins anew what another had begun");
+        }
     }
 
     /// Our finalizer goes only when what the pod said stands in the status.
@@ -185,8 +211,8 @@ impl World {
             return;
         };
         let status = job.status.unwrap_or_default();
-        let attempt = status.attempts.iter().find(|it| it.pod == change.key.name);
-        let settled = attempt.is_some_and(|it| it.outcome.is_some());
+        let of_it = status.attempts.iter().find(|it| it.pod == change.key.name);
+        let settled = of_it.is_some_and(|it| it.outcome.is_some());
         if !status.is_final() && !settled {
             self.break_rule("a pod is let go before its outcome is in the status");
         }
@@ -236,6 +262,13 @@ impl World {
             .agents
             .iter()
             .any(|it| pod["metadata"]["uid"] == it.pod.as_str());
+        let number = attempt(pod);
+        let followed = status.attempt().is_none_or(|it| it.number > number);
+        let overdue =
+            |it: &Attempt| it.started.is_none() && self.time() - it.intended >= START_DEADLINE;
+        let of_it = status.attempts.iter().find(|it| it.number == number);
+        let over = followed || of_it.is_none_or(|it| it.outcome.is_some() || overdue(it));
+        let asked = asked || over;
         (!asked && began && !self.is_skewed())
             .then(|| "a pod is deleted that nobody wants gone".to_owned())
     }

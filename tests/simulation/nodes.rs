@@ -1,11 +1,9 @@
 //! Nodes and their kubelets, the scheduler, and those that clean up after lost nodes. A node that is
 //! silent goes on working; one that is gone does not.
 
-use herdctl::api::verdict::StoppedBy;
 use serde_json::{Value, json};
 
 use super::{
-    agents::{Agent, End, Fate, silent, stopped},
     api::{Key, Request, Resource, seconds},
     world::{Event, World},
 };

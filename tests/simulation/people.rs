@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 
 use super::{
     api::{Key, Resource},
-    nodes::{NODES, Step, owner},
+    nodes::{NODES, Node, Step, owner},
     scenario::Deed,
     world::{Event, World},
 };
@@ -24,6 +24,10 @@ fn store_ca() -> Key {
     Key::new(Resource::ConfigMaps, "herd-system", "herd-store-ca")
 }
 
+fn namespace() -> Key {
+    Key::new(Resource::Namespaces, "", NAMESPACE)
+}
+
 fn job(number: usize) -> Key {
     Key::new(Resource::Jobs, NAMESPACE, &format!("job-{number}"))
 }
@@ -31,11 +35,15 @@ fn job(number: usize) -> Key {
 impl World {
     /// What is there before the first moment.
     pub fn furnish(&mut self) {
-        self.request(
-            "POST",
-            &Key::new(Resource::Namespaces, "", NAMESPACE),
-            &named(NAMESPACE),
-        );
+        for name in ["herd-system", NAMESPACE] {
+            let mut namespace = named(name);
+            namespace["metadata"]["finalizers"] = json!(["kubernetes"]);
+            self.request(
+                "POST",
+                &Key::new(Resource::Namespaces, "", name),
+                &namespace,
+            );
+        }
         for node in NODES {
             self.request("POST", &Key::new(Resource::Nodes, "", node), &named(node));
         }
@@ -74,6 +82,12 @@ impl World {
                 drop(self.request("PATCH", &agent(), &json!({"spec": {"model": "another"}})));
             }
             Deed::Silence(node) => self.silence(node),
+            Deed::Unheard(node) => self.tell_ready(node),
+            Deed::DeleteNamespace => {
+                self.request("DELETE", &namespace(), &Value::Null);
+                self.after(100, 1_000, Event::Deed(Deed::EmptyNamespace));
+            }
+            Deed::EmptyNamespace => self.empty_namespace(),
             Deed::Return(node) => self.hear_again(node),
             Deed::RemoveNode(node) => self.lose_node(node, true),
             Deed::TaintNode(node) => self.lose_node(node, false),
@@ -176,7 +190,43 @@ impl World {
         }
     }
 
+    /// Pods first, then the rest, then the namespace itself.
+    fn empty_namespace(&mut self) {
+        let inside = |resource| {
+            let all = self.api.all(resource).map(|(key, _)| key.clone());
+            all.filter(|key| key.namespace == NAMESPACE)
+                .collect::<Vec<Key>>()
+        };
+        let (pods, rest) = (
+            inside(Resource::Pods),
+            [inside(Resource::Jobs), inside(Resource::Agents)].concat(),
+        );
+        let left = pods.len() + rest.len();
+        for key in pods.iter().chain(&rest) {
+            self.request("DELETE", key, &Value::Null);
+        }
+        self.checks.agents_deleted = true;
+        if left == 0 {
+            self.api.edit(&namespace(), |it| {
+                it["metadata"]["finalizers"] = Value::Null
+            });
+        } else {
+            self.after(1_000, 3_000, Event::Deed(Deed::EmptyNamespace));
+        }
+    }
+
+    /// What the cluster says of a node: heard or not.
+    fn tell_ready(&mut self, node: usize) {
+        let Node { silent, gone } = self.nodes[NODES[node]];
+        let ready = if silent || gone { "Unknown" } else { "True" };
+        let key = Key::new(Resource::Nodes, "", NODES[node]);
+        self.api.edit(&key, |node| {
+            node["status"]["conditions"] = json!([{"type": "Ready", "status": ready}]);
+        });
+    }
+
     fn silence(&mut self, node: usize) {
+        self.after(40_000, 50_000, Event::Deed(Deed::Unheard(node)));
         if let Some(node) = self.nodes.get_mut(NODES[node]) {
             node.silent = true;
         }
@@ -192,6 +242,7 @@ impl World {
         if state.gone || !std::mem::take(&mut state.silent) {
             return;
         }
+        self.tell_ready(node);
         for uid in self.pods_on(node) {
             let ended = self.agents.iter().any(|it| it.pod == uid && !it.alive);
             let began = self.agents.iter().any(|it| it.pod == uid);
@@ -233,6 +284,7 @@ impl World {
         if let Some(node) = self.nodes.get_mut(name) {
             node.gone = true;
         }
+        self.after(1, 2_000, Event::Deed(Deed::Unheard(node)));
         for uid in self.pods_on(node) {
             self.step(&uid, Step::Kill);
             self.after(2_000, 20_000, Event::Pod(uid, Step::Collect));

@@ -25,12 +25,18 @@ pub enum Deed {
     DeleteAgent,
     CreateAgent,
     EditAgent,
+    /// Nobody hears of a node, and it of nobody.
     Silence(usize),
+    /// The cluster notices.
+    Unheard(usize),
     Return(usize),
     /// The machine is off for good, and its Node object deleted.
     RemoveNode(usize),
     /// The machine is off, and its Node object says so.
     TaintNode(usize),
+    DeleteNamespace,
+    /// The cluster removes what is in it, as far as it goes.
+    EmptyNamespace,
     StoreGoes,
     StoreComes,
     RenewCa,
@@ -171,7 +177,7 @@ fn deed(random: &mut Random, job: usize, controllers: usize) -> Deed {
     let node = random.between(0, 2) as usize;
     let controller = random.between(0, controllers as u64) as usize;
     let behind = random.between(1, 30) as usize;
-    match random.between(0, 26) {
+    match random.between(0, 28) {
         0 | 1 => Deed::Cancel(job),
         2 => Deed::Suspend(job),
         3 | 4 => Deed::DeleteJob(job),
@@ -187,6 +193,8 @@ fn deed(random: &mut Random, job: usize, controllers: usize) -> Deed {
         15 | 16 => Deed::Silence(node),
         17 => Deed::StoreGoes,
         18 => Deed::RenewCa,
+        25 => Deed::Suspend(job),
+        26 if random.once_in(3) => Deed::DeleteNamespace,
         19 | 20 => Deed::Crash(controller),
         21 | 22 => Deed::Pause(controller, random.between(5_000, 60_000)),
         23 => Deed::ListAgain(controller, Resource::Jobs, behind),

@@ -41,6 +41,7 @@ impl World {
             Reason::OomKilled => ended("OOMKilled"),
             Reason::AgentCrashed => ended("Error"),
             Reason::InvalidPod => false,
+            Reason::TimedOut if self.is_skewed() => true,
             Reason::StartTimedOut => self.is_skewed() || !ours.any(|it| it.end.is_none()),
             Reason::RunnerError => ours.any(|it| it.end.as_ref().is_some_and(|end| end.code != 0)),
             _ => ours.any(|it| {
@@ -67,6 +68,10 @@ impl World {
     pub fn open(&self) -> Option<String> {
         if let Some(agent) = self.agents.iter().find(|agent| agent.alive) {
             return Some(format!("the agent in {} lives", agent.pod));
+        }
+        let going = |object: &Value| !object["metadata"]["deletionTimestamp"].is_null();
+        if self.api.all(Resource::Namespaces).any(|(_, it)| going(it)) {
+            return Some("the namespace is still there".to_owned());
         }
         for (key, job) in self.api.all(Resource::Jobs) {
             if let Some(why) = open_job(job) {

@@ -30,6 +30,9 @@ use super::{
 /// Once nothing disturbs it any more, all is to be settled within this time.
 const BOUND: u64 = 600_000;
 
+/// No clock is further off.
+pub const SKEW: u64 = 3_600_000;
+
 /// When the simulated time begins.
 pub fn epoch() -> DateTime<Utc> {
     DateTime::from_timestamp(1_800_000_000, 0).unwrap()
@@ -313,9 +316,16 @@ impl World {
             return Ok(true);
         }
         match open {
-            Some(open) if self.now > self.calm + BOUND => Err(format!("never settled: {open}")),
+            Some(open) if self.now > self.calm + self.bound() => {
+                Err(format!("never settled: {open}"))
+            }
             _ => Ok(false),
         }
+    }
+
+    /// A deadline that was set by a clock that went wrong comes when that clock said.
+    fn bound(&self) -> u64 {
+        BOUND + if self.is_skewed() { SKEW } else { 0 }
     }
 
     /// An answer to somebody whose request is known.

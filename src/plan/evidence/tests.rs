@@ -276,7 +276,9 @@ fn a_pod_that_vanished_is_lost_unless_its_end_was_asked_for() {
         Reason::PodDeleted
     );
     assert_eq!(
-        conclude_without_pod("hello-1", false, None, CANCEL).outcome.reason,
+        conclude_without_pod("hello-1", false, None, CANCEL)
+            .outcome
+            .reason,
         Reason::Cancelled
     );
 }
