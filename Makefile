@@ -25,13 +25,16 @@ install: ## Install herdctl for yourself, in cargo's folder of programs; also as
 	@cargo install --locked --no-default-features --features operator --path . --bin herdctl
 	@ln -sfn herdctl $(or $(CARGO_INSTALL_ROOT),$(CARGO_HOME),$(HOME)/.cargo)/bin/kubectl-herd
 
-.PHONY: test lint unit chart chart-live e2e soak cleanup bench crds images
-test: lint unit chart chart-live e2e cleanup ## Set everything up and pass all tests
+.PHONY: test lint unit simulate chart chart-live e2e soak cleanup bench crds images
+test: lint unit simulate chart chart-live e2e cleanup ## Set everything up and pass all tests
 lint: ## Formatting, clippy, licences and sources, shellcheck
 	@deploy/lint
 unit: ## Unit, golden and property tests: those that need no cluster
 	@deploy/prerequisites rust
 	@cargo test --locked
+simulate: ## Simulate the controller in a world that goes wrong: SEEDS=…
+	@deploy/prerequisites rust
+	@SEEDS=$(or $(SEEDS),10000) cargo test --locked --profile simulation --test simulation -- --nocapture
 chart: ## Tests of the Helm chart, without a cluster
 	@deploy/prerequisites cluster
 	@deploy/local/build

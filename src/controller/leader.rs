@@ -4,7 +4,7 @@
 
 use std::{
     sync::{Arc, Mutex, PoisonError},
-    time::{Duration, Instant},
+    time::Duration,
 };
 
 use futures::StreamExt;
@@ -14,7 +14,7 @@ use kube::{
     runtime::{WatchStreamExt, watcher},
 };
 use kube_lease_manager::{LeaseManagerBuilder, LeaseManagerError};
-use tokio::sync::watch;
+use tokio::{sync::watch, time::Instant};
 use tracing::{info, warn};
 
 /// How long a lease lasts without a renewal: as long as a crashed leader is waited for.
@@ -60,6 +60,19 @@ impl Leader {
             .map(|at| at.elapsed())
     }
 
+    /// The lease was renewed just now. True when we could not write before, whoever held it: Jobs that
+    /// were looked at meanwhile were left alone.
+    pub fn renew(&self) -> bool {
+        let begins = !self.may_write();
+        self.set(Some(Instant::now()));
+        begins
+    }
+
+    /// Another replica holds the lease.
+    pub fn lose(&self) {
+        self.set(None);
+    }
+
     fn set(&self, renewed: Option<Instant>) {
         *self.renewed.lock().unwrap_or_else(PoisonError::into_inner) = renewed;
     }
@@ -87,7 +100,7 @@ pub async fn hold(
         }
     }
     watching.abort();
-    leader.set(None);
+    leader.lose();
 }
 
 async fn manage(
@@ -136,16 +149,14 @@ async fn watch_lease(
             }
         };
         let ours = lease.holder_identity.as_deref() == Some(options.identity.as_str());
-        if ours && lease.renew_time != last {
-            leader.set(Some(Instant::now()));
-        } else if !ours {
-            leader.set(None);
-        }
-        last = lease.renew_time;
-        if ours && !leads {
+        if !ours {
+            leader.lose();
+        } else if lease.renew_time != last && leader.renew() {
             info!(identity = options.identity, "leading");
             again.send_modify(|steps| *steps += 1);
-        } else if !ours && leads {
+        }
+        last = lease.renew_time;
+        if !ours && leads {
             warn!(holder = lease.holder_identity, "another replica leads now");
         }
         leads = ours;
@@ -161,6 +172,13 @@ mod tests {
         let leader = Leader::default();
         leader.set(Instant::now().checked_sub(ago));
         leader
+    }
+
+    #[test]
+    fn a_lease_that_was_let_run_out_begins_anew_when_it_is_renewed() {
+        assert!(Leader::default().renew());
+        assert!(!renewed(Duration::ZERO).renew());
+        assert!(renewed(DURATION).renew());
     }
 
     #[test]

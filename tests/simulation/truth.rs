@@ -1,0 +1,113 @@
+//! Whether an outcome is what happened, and whether all is settled in the end.
+
+use herdctl::api::{
+    job::{Job, JobStatus},
+    reason::Reason,
+};
+use serde_json::Value;
+
+use super::{
+    api::{self, Key, Resource},
+    checks::holds,
+    nodes::owner,
+    scenario::Deed,
+    world::World,
+};
+
+impl World {
+    /// Why an outcome is not what happened.
+    pub fn untrue(&self, uid: &str, job: &Job, status: &JobStatus) -> Option<String> {
+        let mut ours = self.agents.iter().filter(|agent| agent.job == uid);
+        let names: Vec<&String> = status.attempts.iter().map(|it| &it.pod).collect();
+        let ended = |word: &str| {
+            let mut ours = self.agents.iter().filter(|agent| agent.job == uid);
+            ours.any(|it| {
+                it.end
+                    .as_ref()
+                    .is_some_and(|end| end.verdict.is_none() && end.word == word)
+            })
+        };
+        let reason = status.reason?;
+        let holds = match reason {
+            Reason::Cancelled => job.spec.cancel == Some(true),
+            Reason::JobDeleted => job.metadata.deletion_timestamp.is_some(),
+            Reason::AgentDeleted => self.checks.agents_deleted,
+            Reason::PodDeleted => {
+                !self.checks.deleted.is_empty() || !self.checks.stripped.is_empty()
+            }
+            Reason::Evicted | Reason::NodeLost => {
+                names.iter().any(|name| self.disrupted.contains(*name))
+            }
+            Reason::OomKilled => ended("OOMKilled"),
+            Reason::AgentCrashed => ended("Error"),
+            Reason::InvalidPod => false,
+            Reason::TimedOut if self.is_skewed() => true,
+            Reason::StartTimedOut => self.is_skewed() || !ours.any(|it| it.end.is_none()),
+            Reason::RunnerError => ours.any(|it| it.end.as_ref().is_some_and(|end| end.code != 0)),
+            _ => ours.any(|it| {
+                let verdict = it.end.as_ref().and_then(|end| end.verdict.as_ref());
+                verdict.is_some_and(|verdict| verdict.reason == reason)
+            }),
+        };
+        (!holds).then(|| {
+            format!(
+                "a Job ends as {reason} though that never happened: {:?}",
+                status.message
+            )
+        })
+    }
+
+    pub fn is_skewed(&self) -> bool {
+        self.scenario
+            .deeds
+            .iter()
+            .any(|(_, deed)| matches!(deed, Deed::Skew(..)))
+    }
+
+    /// What is not settled yet.
+    pub fn open(&self) -> Option<String> {
+        if let Some(agent) = self.agents.iter().find(|agent| agent.alive) {
+            return Some(format!("the agent in {} lives", agent.pod));
+        }
+        let going = |object: &Value| !object["metadata"]["deletionTimestamp"].is_null();
+        if self.api.all(Resource::Namespaces).any(|(_, it)| going(it)) {
+            return Some("the namespace is still there".to_owned());
+        }
+        for (key, job) in self.api.all(Resource::Jobs) {
+            if let Some(why) = open_job(job) {
+                return Some(format!("Job {}: {why}", key.name));
+            }
+        }
+        let jobs = self.uids(Resource::Jobs);
+        self.api
+            .all(Resource::Pods)
+            .find_map(|(key, pod)| open_pod(key, pod, &jobs))
+    }
+}
+
+fn open_job(job: &Value) -> Option<String> {
+    let (metadata, status) = (&job["metadata"], &job["status"]);
+    if !metadata["deletionTimestamp"].is_null() {
+        return Some("is being deleted".to_owned());
+    }
+    if !api::is_final(status) {
+        return Some(format!("is {} {}", status["phase"], status["reason"]));
+    }
+    if status["observedGeneration"] != metadata["generation"] {
+        return Some("is not looked at".to_owned());
+    }
+    status["output"]["sealed"]
+        .is_null()
+        .then(|| "is not sealed".to_owned())
+}
+
+fn open_pod(key: &Key, pod: &Value, jobs: &[String]) -> Option<String> {
+    let name = &key.name;
+    if holds(pod) {
+        return Some(format!("pod {name} is held"));
+    }
+    if !pod["metadata"]["deletionTimestamp"].is_null() {
+        return Some(format!("pod {name} is being deleted"));
+    }
+    (!jobs.contains(&owner(pod))).then(|| format!("pod {name} has no Job"))
+}
