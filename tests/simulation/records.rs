@@ -11,7 +11,7 @@ use herdctl::{
     },
     plan::{
         record_status::{Known, next_write},
-        seal::{self, Seal},
+        seal::{self, Came, Seal},
     },
 };
 use serde_json::json;
@@ -179,7 +179,14 @@ impl World {
                 sealed: Some(now),
                 ..Output::default()
             });
-            record.known.intact = Some(seal::intact(&job, &record.verdicts, 0, 1));
+            let came = record.verdicts.iter().map(|number| {
+                let came = Came {
+                    bytes: 1,
+                    spoken: true,
+                };
+                (*number, came)
+            });
+            record.known.intact = Some(seal::intact(&job, &came.collect(), 0));
         }
         let Some(write) = next_write(&job, &record.known, now) else {
             return;
