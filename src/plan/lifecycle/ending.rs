@@ -6,7 +6,7 @@ use std::time::Duration;
 use chrono::{DateTime, TimeDelta, Utc};
 
 use super::{
-    Action, Means, Observed, PodLookup, delete_once, is_deleted, is_held,
+    Action, Means, Observed, PodLookup, delete_once, earlier, is_deleted, is_held,
     whose::{self, PodIs},
 };
 use crate::{
@@ -48,6 +48,12 @@ pub(super) fn after_the_end(seen: &Observed<'_>, status: &JobStatus, means: Mean
     match &seen.pod {
         PodLookup::Seen(pod) if whose::pod_of(job, attempt, pod) == PodIs::Ours => {
             with_pod(job, status, attempt, pod, means)
+        }
+        // Made anew under its name, by a leader that slept or by hand: nothing is to begin there.
+        PodLookup::Seen(pod)
+            if let Some(action) = earlier::see_off(job, std::slice::from_ref(pod.as_ref())) =>
+        {
+            action
         }
         // The cache may not have a pod yet that was made just before: its finalizer would hold it for
         // ever, and what it still says would come after the record's end.
