@@ -57,7 +57,8 @@ pub fn decide(job: &Job, verdicts: &BTreeSet<u32>, gone: bool) -> Seal {
     let spoken = |attempt: &Attempt| verdicts.contains(&attempt.number);
     let over = |attempt: &Attempt| attempt.closed.is_some() || spoken(attempt);
     let last = status.attempt();
-    if !gone && !(status.is_final() && last.is_none_or(over)) {
+    let complete = status.is_final() && last.is_none_or(over);
+    if !complete && !gone {
         return Seal::Later;
     }
     let silent = status.attempts.iter().filter(|attempt| !spoken(attempt));

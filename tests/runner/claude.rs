@@ -258,3 +258,37 @@ fn a_session_goes_on_in_another_home_with_another_prompt() {
     assert!(store.arrived().transcript.starts_with(&left));
     assert!(store.arrived().transcript.len() > left.len());
 }
+
+#[test]
+fn a_session_that_was_stopped_goes_on() {
+    let (api, store) = (Api::start(), Store::new());
+    let stopped = Pod::shipping_to(&store)
+        .keeping_transcript(SESSION)
+        .resuming();
+    fs::remove_dir_all(stopped.path("home")).unwrap();
+    let mut stopped = talking(stopped, &api, "wait-for-release", "wait").started();
+    let exec = start(&stopped);
+    wait_for_request(&api);
+    exec.signal(Signal::TERM);
+    exec.end();
+    stopped.ship_left();
+    let left = store.arrived().transcript.clone();
+    store.arrived().session = Some(left);
+    store.arrived().segment.clear();
+    let mut next = pod_of(&store, &api, "not this")
+        .with("resume", json!({ "prompt": "and go on", "required": true }))
+        .started();
+    let ended = start(&next).end();
+    next.ship_left();
+    assert_eq!(ended.code, Some(0), "{ended:?}");
+    assert_eq!(next.verdict()["sessionId"], SESSION);
+}
+
+#[test]
+fn output_that_a_schema_wants_and_that_never_comes_is_no_success() {
+    let api = Api::start();
+    let schema = json!({ "type": "object", "properties": { "n": { "type": "integer" } } });
+    let pod = pod(&api, "text", "go").with("outputSchema", schema.to_string());
+    start(&pod).end();
+    assert_eq!(pod.verdict()["reason"], "InvalidOutput");
+}
