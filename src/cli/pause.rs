@@ -56,7 +56,7 @@ impl Pause {
         if self.wait {
             let wait = Wait {
                 at_most: self.timeout,
-                is_so: |job| job.is_final() || job.is_suspended() || !job.is_to_pause(),
+                is_so: |job| job.is_final() || job.rests() || !job.is_to_pause(),
                 tell,
                 not_yet: ["is not suspended", "it is still asked to pause"],
             };
@@ -73,7 +73,7 @@ async fn pause(
     out: &mut Out,
 ) -> Result<Option<JobView>, CliError> {
     let (job, words) = match ask(cluster, job, wanted).await? {
-        Asked::Before(job) if job.is_suspended() => {
+        Asked::Before(job) if job.rests() => {
             tell_suspended(&job, "is suspended already", out)?;
             return Ok(None);
         }

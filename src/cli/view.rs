@@ -81,9 +81,15 @@ impl JobView {
         self.field("/status/reason")
     }
 
-    /// Paused: it has no pod, and waits to be resumed.
+    /// Paused: it waits to be resumed. Its last pod may still be about to go, see [`JobView::rests`].
     pub fn is_suspended(&self) -> bool {
         self.phase() == Some(Phase::Pending) && self.reason() == Some(Reason::Suspended)
+    }
+
+    /// Paused, and none of its attempts goes on.
+    pub fn rests(&self) -> bool {
+        let over = |attempt: &Attempt| attempt.outcome.is_some();
+        self.is_suspended() && self.attempt().is_none_or(|attempt| over(&attempt))
     }
 
     /// Somebody wants it paused.
@@ -125,6 +131,12 @@ impl JobView {
 
     pub fn attempts(&self) -> Vec<Attempt> {
         self.field("/status/attempts").unwrap_or_default()
+    }
+
+    /// The attempt that counts: the one with the highest number.
+    pub fn attempt(&self) -> Option<Attempt> {
+        let attempts = self.attempts();
+        attempts.into_iter().max_by_key(|attempt| attempt.number)
     }
 
     pub fn conditions(&self) -> Vec<Condition> {
@@ -187,8 +199,7 @@ impl JobView {
                 None => phase,
             },
             _ if self.is_suspended() => {
-                let attempts = self.attempts();
-                match since(attempts.last().and_then(|attempt| attempt.ended)) {
+                match since(self.attempt().and_then(|attempt| attempt.ended)) {
                     Some(old) => format!("suspended for {}", time::span(old)),
                     None => "suspended".into(),
                 }

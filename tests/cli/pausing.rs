@@ -84,12 +84,17 @@ async fn waiting_ends_when_the_agent_has_stopped() {
         json!({"phase": "running", "reason": "Suspending"}),
         json!({}),
     );
-    set(
-        &cluster,
-        "a",
-        json!({"phase": "pending", "reason": "Suspended", "progress": {"turns": 2}}),
-        json!({}),
-    );
+    let suspended = |attempt: Value| {
+        let mut status =
+            json!({"phase": "pending", "reason": "Suspended", "progress": {"turns": 2}});
+        status["attempts"] = json!([attempt]);
+        set(&cluster, "a", status, json!({}));
+    };
+    // The pod is still being removed.
+    let mut attempt = json!({"number": 1, "pod": "a-1", "intended": "2026-01-02T12:00:00Z"});
+    suspended(attempt.clone());
+    attempt["outcome"] = "Suspended".into();
+    suspended(attempt);
     let ran = pause.rest().await.exits(0);
     assert_eq!(
         ran.stdout,
@@ -206,4 +211,18 @@ async fn nothing_named_is_a_usage_error() {
         .run(&["jobs", "pause"])
         .await
         .exits(2);
+}
+
+#[tokio::test]
+async fn a_job_whose_pod_is_still_there_is_not_paused_yet() {
+    let attempt = json!({"number": 1, "pod": "a-1", "intended": "2026-01-02T12:00:00Z"});
+    let cluster = with("a", json!({"phase": "running"}));
+    let status = json!({"phase": "pending", "reason": "Suspended", "attempts": [attempt]});
+    set(&cluster, "a", status, json!({"suspend": true}));
+    let ran = cluster
+        .program
+        .run(&["jobs", "pause", "a", "--wait", "--timeout", "300ms"])
+        .await
+        .exits(124);
+    assert_eq!(ran.stdout, "→ a was asked to pause before\n");
 }

@@ -112,7 +112,7 @@ async fn objects_are_shown_whole() {
         .prints(&["kind: Job"]);
 }
 
-/// A Job that was paused, then lost its node.
+/// A Job that was paused, then evicted, and whose node is now silent.
 fn recovering() -> Cluster {
     let cluster = Cluster::start();
     cluster.put(json!({
@@ -130,9 +130,11 @@ fn recovering() -> Cluster {
                 {"number": 1, "pod": "nightly-1", "node": "node-1", "intended": "2026-01-02T12:04:30Z",
                     "started": "2026-01-02T12:04:31Z", "ended": "2026-01-02T12:06:10Z",
                     "outcome": "Suspended", "turns": 6, "costUSD": 0.11},
-                {"number": 2, "pod": "nightly-2", "node": "node-2", "intended": "2026-01-02T14:00:00Z",
-                    "started": "2026-01-02T14:00:03Z", "outcome": "NodeLost", "turns": 3, "costUSD": 0.09,
-                    "why": "the node has not spoken since 14:02:10"},
+                {"number": 2, "pod": "nightly-2", "node": "node-1", "intended": "2026-01-02T14:00:00Z",
+                    "started": "2026-01-02T14:00:03Z", "ended": "2026-01-02T14:02:10Z", "outcome": "Evicted",
+                    "turns": 3, "costUSD": 0.09, "why": "the node was low on memory"},
+                {"number": 3, "pod": "nightly-3", "node": "node-2", "intended": "2026-01-02T14:02:12Z",
+                    "started": "2026-01-02T14:02:15Z"},
             ],
         },
     }));
@@ -150,7 +152,7 @@ async fn attempts_are_told_with_what_became_of_them_and_what_the_job_waits_for()
     let mut lines: Vec<&str> = ran.stdout.lines().collect();
     assert!(
         lines[0].starts_with("○ pending Recovering · ")
-            && lines[0].ends_with(" · attempt 2 · 9 turns · $0.20 · agent reviewer"),
+            && lines[0].ends_with(" · attempt 3 · 9 turns · $0.20 · agent reviewer"),
         "{}",
         lines[0]
     );
@@ -164,12 +166,13 @@ async fn attempts_are_told_with_what_became_of_them_and_what_the_job_waits_for()
 #[tokio::test]
 async fn a_paused_job_says_how_it_goes_on() {
     let cluster = recovering();
-    let change = |reason: &str, phase: &str, spec: Value| {
+    let change = |reason: &str, phase: &str, spec: Value, outcome: Value| {
         cluster.change(|world| {
             let mut job = world.jobs["nightly"].clone();
             job["status"]["reason"] = reason.into();
             job["status"]["phase"] = phase.into();
-            job["status"]["attempts"][1]["ended"] = "2026-01-02T14:02:10Z".into();
+            job["status"]["attempts"][2]["outcome"] = outcome;
+            job["status"]["attempts"][2]["ended"] = "2026-01-02T14:02:10Z".into();
             json_patch::merge(&mut job["spec"], &spec);
             world.put(job);
         });
@@ -180,9 +183,15 @@ async fn a_paused_job_says_how_it_goes_on() {
             "running",
             json!({"suspend": true}),
             &[
-                "waits     for the agent's end in pod nightly-2 on node-2, then it is suspended\n",
+                "waits     for the agent's end in pod nightly-3 on node-2, then it is suspended\n",
                 "next: follow: herdctl jobs logs -f nightly · stop: herdctl jobs cancel nightly\n",
             ][..],
+        ),
+        (
+            "Suspended",
+            "pending",
+            json!({}),
+            &["waits     for the end of pod nightly-3 on node-2, and then to be resumed\n"],
         ),
         (
             "Suspended",
@@ -204,9 +213,15 @@ async fn a_paused_job_says_how_it_goes_on() {
             "running",
             json!({"cancel": true}),
             &[
-                "waits     for the agent's end in pod nightly-2 on node-2\n",
+                "waits     for the agent's end in pod nightly-3 on node-2\n",
                 "next: follow: herdctl jobs logs -f nightly\n",
             ],
+        ),
+        (
+            "Recovering",
+            "pending",
+            json!({}),
+            &["waits     for its next attempt; 2 of at most 5 attempts lost\n"],
         ),
         (
             "AgentDeleted",
@@ -218,7 +233,12 @@ async fn a_paused_job_says_how_it_goes_on() {
             ],
         ),
     ] {
-        change(reason, phase, spec);
+        let outcome = match words[0].contains("the end of pod") {
+            true => Value::Null,
+            false if reason == "Recovering" => "NodeLost".into(),
+            false => "Suspended".into(),
+        };
+        change(reason, phase, spec, outcome);
         let ran = cluster
             .program
             .run(&["jobs", "show", "nightly"])

@@ -3,7 +3,6 @@
 
 use chrono::{DateTime, Local, NaiveDate, Utc};
 
-use super::limits;
 use crate::{
     api::{
         agent::AgentSpec,
@@ -16,6 +15,7 @@ use crate::{
         time,
         view::{self, JobView},
     },
+    plan::settings::MAX_ATTEMPTS,
 };
 
 /// `1 pod nightly-1 · on node-2 · 2026-01-02 12:04:31 to 12:04:34 · Evicted · 6 turns · $0.11`.
@@ -57,9 +57,9 @@ fn day(time: DateTime<Utc>) -> NaiveDate {
 
 /// What has to happen before a Job goes on that has stopped, or is about to.
 pub fn waits(job: &JobView, agent: Option<&AgentSpec>) -> Option<String> {
-    let attempts = job.attempts();
-    let last = attempts.iter().max_by_key(|attempt| attempt.number);
-    let pod = last.map_or("its pod".to_owned(), |attempt| {
+    let last = job.attempt();
+    let over = last.as_ref().is_none_or(|last| last.outcome.is_some());
+    let pod = last.as_ref().map_or("its pod".to_owned(), |attempt| {
         let node = attempt.node.as_ref().map(|node| format!(" on {node}"));
         format!("pod {}{}", attempt.pod, node.unwrap_or_default())
     });
@@ -67,23 +67,40 @@ pub fn waits(job: &JobView, agent: Option<&AgentSpec>) -> Option<String> {
         (Phase::Pending, Reason::Suspended) if !job.is_to_pause() => {
             Some("for its next attempt: it has been resumed".into())
         }
+        (Phase::Pending, Reason::Suspended) if !over => {
+            Some(format!("for the end of {pod}, and then to be resumed"))
+        }
         (Phase::Pending, Reason::Suspended) => {
             let since = last.and_then(|attempt| attempt.ended);
             let since = since.map(|since| format!(", paused since {}", time::date(since)));
             Some(format!("to be resumed{}", since.unwrap_or_default()))
         }
+        (Phase::Pending, Reason::Recovering) if !over => Some(format!(
+            "until {pod} is surely gone, to go on in a new one{}",
+            lost(job, agent)
+        )),
         (Phase::Pending, Reason::Recovering) => {
-            let lost = attempts.iter().filter(|attempt| was_lost(attempt)).count();
-            let most = agent.map_or(limits::MAX_ATTEMPTS, limits::max_attempts);
-            Some(format!(
-                "until {pod} is surely gone, then it goes on in a new one; {lost} of at most {most} attempts lost"
-            ))
+            Some(format!("for its next attempt{}", lost(job, agent)))
         }
         (Phase::Running, Reason::Suspending) => Some(format!(
             "for the agent's end in {pod}, then it is suspended"
         )),
         (Phase::Running, Reason::Cancelling) => Some(format!("for the agent's end in {pod}")),
         _ => None,
+    }
+}
+
+/// `; 1 of at most 3 attempts lost`.
+fn lost(job: &JobView, agent: Option<&AgentSpec>) -> String {
+    let attempts = job.attempts();
+    let lost = attempts.iter().filter(|attempt| was_lost(attempt)).count();
+    let most = agent.and_then(|agent| agent.max_attempts);
+    match lost {
+        0 => String::new(),
+        _ => format!(
+            "; {lost} of at most {} attempts lost",
+            most.unwrap_or(MAX_ATTEMPTS)
+        ),
     }
 }
 

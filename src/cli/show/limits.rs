@@ -7,16 +7,8 @@ use crate::{
         job::JobSpec,
     },
     cli::{time, view},
-    plan::settings::Deadlines,
+    plan::settings::{Deadlines, MAX_ATTEMPTS},
 };
-
-/// So many attempts may be lost, where the Agent does not say.
-pub const MAX_ATTEMPTS: u32 = 3;
-
-/// How many attempts may be lost to disruptions.
-pub fn max_attempts(agent: &AgentSpec) -> u32 {
-    agent.max_attempts.unwrap_or(MAX_ATTEMPTS)
-}
 
 /// `timeout 1h (default)`, and so on.
 pub fn effective(job: &JobSpec, agent: &AgentSpec) -> Vec<String> {
@@ -71,7 +63,7 @@ pub fn effective(job: &JobSpec, agent: &AgentSpec) -> Vec<String> {
     ));
     told.push(format!(
         "maxAttempts {}{}",
-        max_attempts(agent),
+        agent.max_attempts.unwrap_or(MAX_ATTEMPTS),
         whence(agent.max_attempts.is_some())
     ));
     let schema = job.output_schema.as_ref().or(agent.output_schema.as_ref());
