@@ -64,6 +64,8 @@ struct View {
     /// The pods of attempts before it, as the cache has them.
     earlier: Vec<Arc<Pod>>,
     looked: Looked,
+    /// The Job is as the API server itself told it in this pass.
+    live: bool,
 }
 
 /// The last attempt's pod, as far as this pass knows.
@@ -98,6 +100,7 @@ impl View {
             sight: Sight::Cached(known_pod(job, context)),
             earlier: earlier_pods(job, context),
             looked: Looked::default(),
+            live: false,
         }
     }
 
@@ -197,7 +200,10 @@ async fn act(
     let namespace = namespace.as_deref();
     match action {
         Action::Wait(wait) => return Ok(Step::Rest(wait)),
-        Action::HoldJob => *job = cluster.hold_job(job).await?,
+        Action::HoldJob => {
+            *job = cluster.hold_job(job).await?;
+            view.live = true;
+        }
         Action::WriteStatus(status) => {
             let written = cluster.write_status(job, &status).await?;
             context.announcer.changed(job, &written);
@@ -207,6 +213,17 @@ async fn act(
                 // What was known of the pod was of the one before.
                 *view = View::of(job, context);
             }
+            view.live = true;
+        }
+        // A creation can carry no precondition, and a cache that is behind may show an intent whose pod
+        // has come and gone: only what the API server itself says of the Job is acted on.
+        Action::CreatePod(_) if !view.live => {
+            let Some(found) = look_up_itself(job, cluster).await? else {
+                return Ok(Step::Rest(None));
+            };
+            *job = found;
+            *view = View::of(job, context);
+            view.live = true;
         }
         Action::CreatePod(pod) => view.sight = create(&pod, context).await?,
         Action::LookUpPod => view.sight = look_up(job, context).await?,
@@ -255,6 +272,13 @@ async fn act(
         }
     }
     Ok(Step::Again)
+}
+
+/// This very Job as it is now; none when it is gone.
+async fn look_up_itself(job: &Job, cluster: &Cluster) -> Result<Option<Job>, ReconcileError> {
+    let namespace = job.namespace().unwrap_or_default();
+    let found = cluster.look_up_job(&namespace, &job.name_any()).await?;
+    Ok(found.filter(|found| found.uid() == job.uid()))
 }
 
 fn attempts(job: &Job) -> usize {
