@@ -104,6 +104,23 @@ impl View {
         }
     }
 
+    /// A cache that is behind may show an intent whose pod has come and gone, or a Job whose name another
+    /// has by now. A creation can carry no precondition against that, and what is done to the pod of
+    /// another Job none that helps: they rest on what the API server itself says of the Job.
+    fn must_be_live(&self, action: &Action, job: &Job) -> bool {
+        match action {
+            Action::CreatePod(_) => true,
+            Action::DeletePod { uid, .. } | Action::ReleasePod { uid, .. } => {
+                let pod = self
+                    .sight
+                    .pod()
+                    .filter(|pod| pod.uid().as_ref() == Some(uid));
+                pod.is_some_and(|pod| PodFacts::from(pod).owner != job.uid())
+            }
+            _ => false,
+        }
+    }
+
     /// The pod of this UID. One of an earlier attempt is taken: a pass does one thing with it.
     fn take(&mut self, uid: &str) -> Option<Pod> {
         let is_it = |pod: &Pod| pod.metadata.uid.as_deref() == Some(uid);
@@ -198,6 +215,15 @@ async fn act(
     let cluster = &context.cluster;
     let namespace = job.namespace();
     let namespace = namespace.as_deref();
+    if !view.live && view.must_be_live(&action, job) {
+        let Some(found) = look_up_itself(job, cluster).await? else {
+            return Ok(Step::Rest(None));
+        };
+        *job = found;
+        *view = View::of(job, context);
+        view.live = true;
+        return Ok(Step::Again);
+    }
     match action {
         Action::Wait(wait) => return Ok(Step::Rest(wait)),
         Action::HoldJob => {
@@ -213,16 +239,6 @@ async fn act(
                 // What was known of the pod was of the one before.
                 *view = View::of(job, context);
             }
-            view.live = true;
-        }
-        // A creation can carry no precondition, and a cache that is behind may show an intent whose pod
-        // has come and gone: only what the API server itself says of the Job is acted on.
-        Action::CreatePod(_) if !view.live => {
-            let Some(found) = look_up_itself(job, cluster).await? else {
-                return Ok(Step::Rest(None));
-            };
-            *job = found;
-            *view = View::of(job, context);
             view.live = true;
         }
         Action::CreatePod(pod) => view.sight = create(&pod, context).await?,
