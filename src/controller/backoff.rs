@@ -12,7 +12,8 @@ use kube::ResourceExt;
 use super::reconcile::ReconcileError;
 use crate::{api::job::Job, kubernetes::backoff};
 
-/// What we knew was old; the watch brings the news within moments.
+/// What we knew was old: the watch brings the news within moments, and with it another look. This is for
+/// a watch that is far behind.
 const CONFLICT: Duration = Duration::from_millis(50);
 
 /// Failures in a row, by the Job's UID.
@@ -46,12 +47,15 @@ impl Backoff {
 
     /// How long to wait after this error.
     pub fn after(&self, job: &Job, error: &ReconcileError) -> Duration {
-        if matches!(error, ReconcileError::Call(error) if error.is_conflict()) {
-            return CONFLICT;
-        }
         let mut failures = self.failures.lock().unwrap_or_else(PoisonError::into_inner);
         let count = failures.entry(key(job)).or_default();
-        let wait = backoff::wait(*count, (self.chance)());
+        let wait = if matches!(error, ReconcileError::Call(error) if error.is_conflict()) {
+            CONFLICT
+                .saturating_mul(2_u32.saturating_pow(*count))
+                .min(backoff::LAST)
+        } else {
+            backoff::wait(*count, (self.chance)())
+        };
         *count = count.saturating_add(1);
         wait
     }
@@ -66,7 +70,10 @@ mod tests {
     use super::*;
     use crate::{
         api::job::JobSpec,
-        kubernetes::backoff::{FIRST, LAST},
+        kubernetes::{
+            backoff::{FIRST, LAST},
+            call::CallError,
+        },
     };
 
     #[test]
@@ -80,5 +87,15 @@ mod tests {
         assert_eq!(waits[9], LAST);
         backoff.reset(&job);
         assert_eq!(backoff.after(&job, &ReconcileError::Restless), FIRST);
+    }
+
+    #[test]
+    fn a_cache_that_is_far_behind_is_not_tried_against_again_and_again() {
+        let backoff = Backoff::new(|| 1.0);
+        let job = Job::new("hello", JobSpec::default());
+        let old = || ReconcileError::Call(CallError::Outdated { doing: "try it" });
+        let waits: Vec<Duration> = (0..20).map(|_| backoff.after(&job, &old())).collect();
+        assert_eq!(waits[..3], [CONFLICT, CONFLICT * 2, CONFLICT * 4]);
+        assert_eq!(waits[19], LAST);
     }
 }

@@ -64,6 +64,8 @@ struct View {
     /// The pods of attempts before it, as the cache has them.
     earlier: Vec<Arc<Pod>>,
     looked: Looked,
+    /// The Job is as the API server itself told it in this pass.
+    live: bool,
 }
 
 /// The last attempt's pod, as far as this pass knows.
@@ -98,6 +100,24 @@ impl View {
             sight: Sight::Cached(known_pod(job, context)),
             earlier: earlier_pods(job, context),
             looked: Looked::default(),
+            live: false,
+        }
+    }
+
+    /// A cache that is behind may show an intent whose pod has come and gone, or a Job whose name another
+    /// has by now. A creation can carry no precondition against that, and what is done to the pod of
+    /// another Job none that helps: they rest on what the API server itself says of the Job.
+    fn must_be_live(&self, action: &Action, job: &Job) -> bool {
+        match action {
+            Action::CreatePod(_) => true,
+            Action::DeletePod { uid, .. } | Action::ReleasePod { uid, .. } => {
+                let pod = self
+                    .sight
+                    .pod()
+                    .filter(|pod| pod.uid().as_ref() == Some(uid));
+                pod.is_some_and(|pod| PodFacts::from(pod).owner != job.uid())
+            }
+            _ => false,
         }
     }
 
@@ -195,9 +215,21 @@ async fn act(
     let cluster = &context.cluster;
     let namespace = job.namespace();
     let namespace = namespace.as_deref();
+    if !view.live && view.must_be_live(&action, job) {
+        let Some(found) = look_up_itself(job, cluster).await? else {
+            return Ok(Step::Rest(None));
+        };
+        *job = found;
+        *view = View::of(job, context);
+        view.live = true;
+        return Ok(Step::Again);
+    }
     match action {
         Action::Wait(wait) => return Ok(Step::Rest(wait)),
-        Action::HoldJob => *job = cluster.hold_job(job).await?,
+        Action::HoldJob => {
+            *job = cluster.hold_job(job).await?;
+            view.live = true;
+        }
         Action::WriteStatus(status) => {
             let written = cluster.write_status(job, &status).await?;
             context.announcer.changed(job, &written);
@@ -207,6 +239,7 @@ async fn act(
                 // What was known of the pod was of the one before.
                 *view = View::of(job, context);
             }
+            view.live = true;
         }
         Action::CreatePod(pod) => view.sight = create(&pod, context).await?,
         Action::LookUpPod => view.sight = look_up(job, context).await?,
@@ -255,6 +288,13 @@ async fn act(
         }
     }
     Ok(Step::Again)
+}
+
+/// This very Job as it is now; none when it is gone.
+async fn look_up_itself(job: &Job, cluster: &Cluster) -> Result<Option<Job>, ReconcileError> {
+    let namespace = job.namespace().unwrap_or_default();
+    let found = cluster.look_up_job(&namespace, &job.name_any()).await?;
+    Ok(found.filter(|found| found.uid() == job.uid()))
 }
 
 fn attempts(job: &Job) -> usize {

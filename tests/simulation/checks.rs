@@ -36,6 +36,8 @@ pub struct Checks {
     deletions: BTreeSet<String>,
     /// Pods that hold our finalizer, with the UID of their Job.
     held: BTreeMap<String, String>,
+    /// Somebody deleted the namespace.
+    pub namespace_deleted: bool,
     /// Somebody deleted the Agent.
     pub agents_deleted: bool,
 }

@@ -28,12 +28,12 @@ pub enum Fault {
     Refused(u16),
     /// It is done, and answered with 500 all the same.
     FailsAfter,
-    /// It takes so many milliseconds, on the way there or back.
+    /// It is up to so many milliseconds on its way; whoever asked may have given up by then.
     Slow(u64),
 }
 
 impl Fault {
-    pub const ALL: [Fault; 12] = [
+    pub const ALL: [Fault; 13] = [
         Fault::CrashBefore,
         Fault::CrashAfter,
         Fault::RequestLost,
@@ -46,6 +46,7 @@ impl Fault {
         Fault::FailsAfter,
         Fault::Slow(3_000),
         Fault::Slow(9_000),
+        Fault::Slow(60_000),
     ];
 }
 

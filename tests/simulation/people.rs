@@ -5,7 +5,7 @@ use std::sync::atomic::Ordering;
 use serde_json::{Value, json};
 
 use super::{
-    api::{Key, Resource},
+    api::{Answer, Key, Resource},
     nodes::{NODES, Node, Step, owner},
     scenario::Deed,
     world::{Event, World},
@@ -56,11 +56,7 @@ impl World {
     pub fn act(&mut self, deed: &Deed) {
         self.trace(format!("{deed:?}"));
         match *deed {
-            Deed::CreateJob(number) => {
-                let mut object = named(&job(number).name);
-                object["spec"] = json!({"agent": AGENT, "prompt": "p"});
-                self.request("POST", &job(number), &object);
-            }
+            Deed::CreateJob(number) => drop(self.create_job(number)),
             Deed::Cancel(number) => self.change_job(number, &json!({"cancel": true})),
             Deed::Suspend(number) => self.change_job(number, &json!({"suspend": true})),
             Deed::Resume(number) => self.change_job(number, &json!({"suspend": false})),
@@ -83,7 +79,9 @@ impl World {
             }
             Deed::Silence(node) => self.silence(node),
             Deed::Unheard(node) => self.tell_ready(node),
+            Deed::CreateAgain(number) => self.create_again(number),
             Deed::DeleteNamespace => {
+                self.checks.namespace_deleted = true;
                 self.request("DELETE", &namespace(), &Value::Null);
                 self.after(100, 1_000, Event::Deed(Deed::EmptyNamespace));
             }
@@ -109,6 +107,19 @@ impl World {
                     .store(by, Ordering::Relaxed);
             }
             Deed::Heal => self.heal(),
+        }
+    }
+
+    fn create_job(&mut self, number: usize) -> Answer {
+        let mut object = named(&job(number).name);
+        object["spec"] = json!({"agent": AGENT, "prompt": "p"});
+        self.request("POST", &job(number), &object)
+    }
+
+    /// As tools do that bring a cluster to what stands in a repository: the moment that the name is free.
+    fn create_again(&mut self, number: usize) {
+        if self.create_job(number).code == 409 {
+            self.after(200, 900, Event::Deed(Deed::CreateAgain(number)));
         }
     }
 

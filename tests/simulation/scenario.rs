@@ -9,6 +9,8 @@ use super::{agents::Fate, api::Resource, bugs::Bug, faults::Fault, random::Rando
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Deed {
     CreateJob(usize),
+    /// Again and again, until the name is free.
+    CreateAgain(usize),
     Cancel(usize),
     Suspend(usize),
     Resume(usize),
@@ -99,8 +101,9 @@ impl Scenario {
             match deed {
                 Deed::Suspend(job) => deeds.push((later, Deed::Resume(job))),
                 Deed::DeleteJob(job) if random.once_in(2) => {
-                    deeds.push((later, Deed::CreateJob(job)))
+                    deeds.push((at + 100, Deed::CreateAgain(job)));
                 }
+
                 Deed::DeleteAgent => deeds.push((later, Deed::CreateAgent)),
                 Deed::Silence(node) => {
                     let ends = [

@@ -19,11 +19,7 @@ fn scenarios() -> Vec<(&'static str, Scenario)> {
         ),
         (
             "deleted and made again",
-            then(&[
-                (4_000, Deed::DeleteJob(0)),
-                (5_000, Deed::CreateJob(0)),
-                (40_000, Deed::CreateJob(0)),
-            ]),
+            then(&[(4_000, Deed::DeleteJob(0)), (4_100, Deed::CreateAgain(0))]),
         ),
         (
             "deleted after its end",

@@ -30,7 +30,9 @@ impl World {
         let reason = status.reason?;
         let holds = match reason {
             Reason::Cancelled => job.spec.cancel == Some(true),
-            Reason::JobDeleted => job.metadata.deletion_timestamp.is_some(),
+            Reason::JobDeleted => {
+                job.metadata.deletion_timestamp.is_some() || self.checks.namespace_deleted
+            }
             Reason::AgentDeleted => self.checks.agents_deleted,
             Reason::PodDeleted => {
                 !self.checks.deleted.is_empty() || !self.checks.stripped.is_empty()
