@@ -119,11 +119,11 @@ async fn a_paused_job_is_cancelled_without_another_pod() {
 
 #[tokio::test]
 async fn a_jobs_timeout_counts_over_its_pauses_but_not_in_them() {
-    const TIMEOUT: TimeDelta = TimeDelta::seconds(12);
+    const TIMEOUT: TimeDelta = TimeDelta::seconds(40);
     let team = Team::shared().await;
     let agent = team
         .agent_with(&format!("wait-for-release-{}", unique("never")), |spec| {
-            spec.timeout = Some("12s".into());
+            spec.timeout = Some("40s".into());
         })
         .await;
     let job = team.job(&agent).await;

@@ -78,7 +78,15 @@ impl SecondNode {
     /// As by a power cut. Returns when no process of it is left.
     pub async fn power_off(&self) {
         script("power", &[NODE, "off"]).await;
-        assert!(self.processes().is_empty(), "the node lives");
+        until_true("no process of the node lives", RUN, || async {
+            let left = self.processes();
+            if left.is_empty() {
+                Ok(())
+            } else {
+                Err(format!("{left:?}"))
+            }
+        })
+        .await;
     }
 
     pub async fn power_on(&self) {
