@@ -99,7 +99,11 @@ impl World {
         let client = wire::client(process, &self.inbox);
         let stale = self.random.between(0, 4).min(self.api.history.len() as u64);
         let point = self.api.history.len() - usize::try_from(stale).unwrap();
-        let views = Views::at(&self.api.history, point);
+        let views = Views::at(
+            &self.api.history,
+            point,
+            self.scenario.bug == Some(Bug::OwnerNotLookedAt),
+        );
         let (started, skew) = (self.started, Arc::clone(&self.controllers[controller].skew));
         let ids = std::sync::atomic::AtomicU64::new(0);
         let context = Context {
