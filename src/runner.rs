@@ -3,6 +3,7 @@
 pub mod exec;
 pub mod handover;
 pub mod install;
+mod session;
 pub mod ship;
 pub mod signals;
 pub mod translate;

@@ -31,5 +31,6 @@ mod sealing;
 mod status;
 mod sync;
 mod tokens;
+mod transcript;
 
 pub use self::run::{Options, RunError, run};

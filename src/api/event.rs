@@ -96,6 +96,9 @@ pub enum Body<'a> {
         session_id: Option<&'a str>,
         #[serde(skip_serializing_if = "Option::is_none")]
         model: Option<&'a str>,
+        /// What the session had cost before, where it is continued.
+        #[serde(rename = "costBeforeUSD", skip_serializing_if = "Option::is_none")]
+        cost_before_usd: Option<f64>,
     },
     Output {
         #[serde(skip_serializing_if = "Option::is_none")]

@@ -44,7 +44,8 @@ pub fn output(namespace: &str, job: &str, number: u32) -> String {
     format!("{}/output", attempt(namespace, job, number))
 }
 
-/// `POST`, with [`OFFSET`]: appends to the session's transcript; offset 0 begins it anew.
+/// `POST`, with [`OFFSET`]: appends to the session's transcript; offset 0 begins it anew. `GET`: the
+/// transcript that this attempt is to continue, `NotFound` where there is none.
 pub fn transcript(namespace: &str, job: &str, number: u32) -> String {
     format!("{}/transcript", attempt(namespace, job, number))
 }

@@ -27,6 +27,9 @@ enum Command {
     Install {
         /// The path, with the file's name
         destination: PathBuf,
+        /// Ends only when there is something at this path
+        #[arg(long, value_name = "PATH")]
+        wait_for: Option<PathBuf>,
     },
     /// Translate a recorded stream of the CLI (stream-json, on standard input) into events
     Translate(replay::Options),
@@ -36,7 +39,16 @@ fn main() -> ExitCode {
     match Runner::parse().command {
         Command::Exec(options) => ExitCode::from(exec::run(&options).code()),
         Command::Ship(options) => said("ship", ship::run(&options)),
-        Command::Install { destination } => said("install", install::install(&destination)),
+        Command::Install {
+            destination,
+            wait_for,
+        } => {
+            let installed = install::install(&destination);
+            if let (Ok(()), Some(path)) = (&installed, wait_for) {
+                install::wait_for(&path);
+            }
+            said("install", installed)
+        }
         Command::Translate(options) => said(
             "translate",
             replay::run(&options, stdin().lock(), stdout().lock()),

@@ -100,6 +100,12 @@ fn note(old: &JobStatus, new: &JobStatus) -> Option<Note> {
     match phase {
         _ if told => None,
         Phase::Pending if reason == Reason::Starting => None,
+        // Wanted, or going on by itself.
+        Phase::Pending if matches!(reason, Reason::Suspended | Reason::Recovering) => Some(Note {
+            type_: Kind::Normal,
+            reason: reason.to_string(),
+            message,
+        }),
         Phase::Pending => Some(Note {
             type_: Kind::Warning,
             reason: reason.to_string(),
@@ -161,6 +167,13 @@ mod tests {
         );
         assert_eq!(told(&pull, &pull), None);
         assert_eq!(told(&pull, &runs), Some((Kind::Normal, "Started".into())));
+        for reason in [Reason::Suspended, Reason::Recovering] {
+            let waits = status(Phase::Pending, reason);
+            let expected = Some((Kind::Normal, reason.to_string()));
+            assert_eq!(told(&runs, &waits), expected);
+            assert_eq!(told(&waits, &waits), None);
+            assert_eq!(told(&waits, &runs), Some((Kind::Normal, "Started".into())));
+        }
         assert_eq!(told(&runs, &done), Some((Kind::Normal, "Finished".into())));
         assert_eq!(told(&done, &done), None);
         assert_eq!(

@@ -54,6 +54,13 @@ pub struct PodOf<'a> {
     pub store_ca: &'a str,
 }
 
+impl PodOf<'_> {
+    /// The pod's agent continues a session.
+    fn resumes(&self) -> bool {
+        self.run.resume.is_some()
+    }
+}
+
 /// The name of an attempt's pod. It follows from the Job and the number, so that creating it twice is a
 /// conflict and never a second pod.
 pub fn name(job: &str, attempt: u32) -> String {

@@ -44,7 +44,7 @@ const MAX_TOOL_BYTES: usize = 128;
 #[derive(Clone, Debug, Default)]
 pub struct Tally {
     turns: Turns,
-    cost_usd: Option<f64>,
+    cost: Cost,
     main: Tokens,
     subagents: Tokens,
     recent: VecDeque<Message>,
@@ -59,6 +59,17 @@ struct Turns {
     settled: u64,
     of_attempt: u64,
     open: u64,
+}
+
+/// What the session costs is told as a sum over its runs; what the Job costs is what its attempts added.
+#[derive(Clone, Copy, Debug, Default)]
+struct Cost {
+    /// Of the attempts before.
+    settled: Option<f64>,
+    /// Of the session, before this attempt.
+    before: f64,
+    /// Of the session, as this attempt told last.
+    total: Option<f64>,
 }
 
 #[derive(Clone, Copy, Debug, Default)]
@@ -91,6 +102,8 @@ struct Line<'a> {
     message_id: Option<Cow<'a, str>>,
     #[serde(default, borrow)]
     tool: Option<Cow<'a, str>>,
+    #[serde(default, rename = "costBeforeUSD")]
+    cost_before_usd: Option<f64>,
     #[serde(default, borrow)]
     data: Option<&'a RawValue>,
 }
@@ -140,7 +153,7 @@ impl Tally {
         }
         let data = line.data.map_or("null", RawValue::get);
         match (&*line.kind, line.subtype.as_deref(), line.line.is_some()) {
-            ("start", _, false) => self.begin_attempt(),
+            ("start", _, false) => self.begin_attempt(line.cost_before_usd),
             ("system", Some("verdict"), false) if line.part.is_none() => {
                 let verdict: Verdict = serde_json::from_str(data).ok()?;
                 self.close_attempt(&verdict);
@@ -174,7 +187,7 @@ impl Tally {
         let written = main.output_tokens.saturating_add(subagents.output_tokens);
         Progress {
             turns: counted(self.turns.sum()),
-            cost_usd: self.cost_usd.and_then(in_hundredths_of_a_cent),
+            cost_usd: self.cost.sum().and_then(in_hundredths_of_a_cent),
             input_tokens: counted(main.read().saturating_add(subagents.read())),
             output_tokens: counted(written),
             last_activity: self.last_activity,
@@ -183,10 +196,15 @@ impl Tally {
     }
 
     /// What the attempt before never settled stays as it was counted.
-    fn begin_attempt(&mut self) {
+    fn begin_attempt(&mut self, cost_before: Option<f64>) {
         self.turns = Turns {
             settled: self.turns.sum(),
             ..Turns::default()
+        };
+        self.cost = Cost {
+            settled: self.cost.sum(),
+            before: cost_before.unwrap_or_default(),
+            total: None,
         };
         self.main.settle(Usage::default());
         self.recent.clear();
@@ -218,7 +236,7 @@ impl Tally {
     fn settle(&mut self, result: &ResultData) {
         self.turns.of_attempt = self.turns.of_attempt.saturating_add(result.num_turns);
         self.turns.open = 0;
-        self.cost_usd = result.total_cost_usd.or(self.cost_usd);
+        self.cost.total = result.total_cost_usd.or(self.cost.total);
         self.main.settle(result.usage);
     }
 
@@ -228,7 +246,7 @@ impl Tally {
             self.turns.of_attempt = verdict.turns;
             self.turns.open = 0;
         }
-        self.cost_usd = verdict.cost_usd.or(self.cost_usd);
+        self.cost.total = verdict.cost_usd.or(self.cost.total);
     }
 }
 
@@ -236,6 +254,17 @@ impl Turns {
     fn sum(self) -> u64 {
         let told = self.settled.saturating_add(self.of_attempt);
         told.saturating_add(self.open)
+    }
+}
+
+impl Cost {
+    /// Of the Job, as far as it is known.
+    fn sum(self) -> Option<f64> {
+        let own = self.total.map(|total| (total - self.before).max(0.0));
+        match (self.settled, own) {
+            (Some(settled), Some(own)) => Some(settled + own),
+            (settled, own) => settled.or(own),
+        }
     }
 }
 

@@ -1,12 +1,13 @@
-//! When a record is complete: its Job is final, and of every attempt either the runner's verdict has
-//! arrived or the controller knows that nothing more can come. And what can then be said of it.
+//! When a record is complete: its Job is final, and of the last attempt either the runner's verdict has
+//! arrived or the controller knows that nothing more can come; of those before it nothing can since the next
+//! one began. And what can then be said of it.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use crate::api::job::{Attempt, Job, JobStatus};
 
 /// Whether to seal now.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Seal {
     /// It is sealed, and the status says so.
     Done,
@@ -15,13 +16,21 @@ pub enum Seal {
     Now(Ending),
 }
 
-/// How the last attempt's stream ended.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+/// How the attempts' streams ended.
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Ending {
-    /// With the runner's verdict.
+    /// The last one with the runner's verdict.
     pub spoken: bool,
-    /// The bytes that the runner counted, where its word came with the pod's end only.
-    pub counted: Option<u64>,
+    /// By attempt, the bytes that the runner counted, where its word came with the pod's end only.
+    pub counted: BTreeMap<u32, u64>,
+}
+
+/// What came of an attempt's stream.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Came {
+    pub bytes: u64,
+    /// The last of them is the runner's verdict.
+    pub spoken: bool,
 }
 
 /// What is sure about a sealed record.
@@ -45,30 +54,31 @@ pub fn decide(job: &Job, verdicts: &BTreeSet<u32>, gone: bool) -> Seal {
     if is_told(status) {
         return Seal::Done;
     }
-    let over = |attempt: &Attempt| attempt.closed.is_some() || verdicts.contains(&attempt.number);
-    let complete = status.is_final() && status.attempts.iter().all(over);
-    if !complete && !gone {
+    let spoken = |attempt: &Attempt| verdicts.contains(&attempt.number);
+    let over = |attempt: &Attempt| attempt.closed.is_some() || spoken(attempt);
+    let last = status.attempt();
+    if !gone && !(status.is_final() && last.is_none_or(over)) {
         return Seal::Later;
     }
-    let last = status.attempt();
-    let spoken = last.is_some_and(|attempt| verdicts.contains(&attempt.number));
+    let silent = status.attempts.iter().filter(|attempt| !spoken(attempt));
     Seal::Now(Ending {
-        spoken,
-        counted: last
-            .filter(|_| !spoken)
-            .and_then(|attempt| attempt.recorded),
+        spoken: last.is_some_and(spoken),
+        counted: silent
+            .filter_map(|attempt| Some((attempt.number, attempt.recorded?)))
+            .collect(),
     })
 }
 
-/// What can be said of a record that lacks so many counted bytes. `arrived` is what came at all.
-pub fn intact(job: &Job, verdicts: &BTreeSet<u32>, missing: u64, arrived: u64) -> Intact {
+/// What can be said of a record that lacks so many counted bytes.
+pub fn intact(job: &Job, came: &BTreeMap<u32, Came>, missing: u64) -> Intact {
     if missing > 0 {
         return Intact::Missing(missing);
     }
     let attempts = job.status.as_ref().map(|status| status.attempts.as_slice());
     let proved = |attempt: &Attempt| {
-        let silent = attempt.started.is_none() && arrived == 0;
-        verdicts.contains(&attempt.number) || attempt.recorded.is_some() || silent
+        let Came { bytes, spoken } = came.get(&attempt.number).copied().unwrap_or_default();
+        let silent = attempt.started.is_none() && bytes == 0;
+        spoken || attempt.recorded.is_some() || silent
     };
     if attempts.unwrap_or_default().iter().all(proved) {
         Intact::Sealed
@@ -116,8 +126,11 @@ mod tests {
         job
     }
 
-    fn now(spoken: bool, counted: Option<u64>) -> Seal {
-        Seal::Now(Ending { spoken, counted })
+    fn now(spoken: bool, counted: &[(u32, u64)]) -> Seal {
+        Seal::Now(Ending {
+            spoken,
+            counted: counted.iter().copied().collect(),
+        })
     }
 
     #[test]
@@ -128,23 +141,32 @@ mod tests {
             (Running, &[OPEN], &[], false, Seal::Later),
             (Running, &[OPEN], &[1], false, Seal::Later),
             (Completed, &[OPEN], &[], false, Seal::Later),
-            (Completed, &[OPEN], &[1], false, now(true, None)),
-            (Failed, &[CLOSED], &[], false, now(false, None)),
+            (Completed, &[OPEN], &[1], false, now(true, &[])),
+            (Failed, &[CLOSED], &[], false, now(false, &[])),
             (
                 Failed,
                 &[CLOSED | RECORDED],
                 &[],
                 false,
-                now(false, Some(500)),
+                now(false, &[(1, 500)]),
             ),
-            (Failed, &[CLOSED | RECORDED], &[1], false, now(true, None)),
+            (Failed, &[CLOSED | RECORDED], &[1], false, now(true, &[])),
             (Failed, &[CLOSED, OPEN], &[], false, Seal::Later),
             (Failed, &[CLOSED, OPEN], &[1], false, Seal::Later),
-            (Failed, &[CLOSED, OPEN], &[2], false, now(true, None)),
-            (Failed, &[OPEN, CLOSED], &[2], false, Seal::Later),
-            (Failed, &[], &[], false, now(false, None)),
-            (Running, &[OPEN], &[], true, now(false, None)),
-            (Running, &[OPEN], &[1], true, now(true, None)),
+            (Failed, &[CLOSED, OPEN], &[2], false, now(true, &[])),
+            // The store that heard the first one's verdict may be gone.
+            (Failed, &[OPEN, CLOSED], &[], false, now(false, &[])),
+            (Failed, &[OPEN, CLOSED], &[2], false, now(true, &[])),
+            (
+                Failed,
+                &[CLOSED | RECORDED, CLOSED | RECORDED],
+                &[2],
+                false,
+                now(true, &[(1, 500)]),
+            ),
+            (Failed, &[], &[], false, now(false, &[])),
+            (Running, &[OPEN], &[], true, now(false, &[])),
+            (Running, &[OPEN], &[1], true, now(true, &[])),
         ];
         for (phase, attempts, verdicts, gone, expected) in table {
             let verdicts = verdicts.iter().copied().collect();
@@ -171,36 +193,43 @@ mod tests {
 
     #[test]
     fn only_what_is_proved_is_called_intact() {
-        type Row<'a> = (&'a [u8], &'a [u32], u64, u64, Intact);
+        let came = |bytes, spoken| Came { bytes, spoken };
+        let (said, silent, all) = (came(900, false), came(0, false), came(900, true));
+        type Row<'a> = (&'a [u8], &'a [Came], u64, Intact);
         let table: &[Row<'_>] = &[
-            (&[OPEN | STARTED], &[1], 0, 900, Intact::Sealed),
-            (&[CLOSED | STARTED | RECORDED], &[], 0, 900, Intact::Sealed),
+            (&[OPEN | STARTED], &[all], 0, Intact::Sealed),
+            (&[CLOSED | STARTED | RECORDED], &[said], 0, Intact::Sealed),
             (
                 &[CLOSED | STARTED | RECORDED],
-                &[],
+                &[said],
                 7,
-                900,
                 Intact::Missing(7),
             ),
-            (&[CLOSED | STARTED], &[], 0, 900, Intact::NoVerdict),
-            (&[CLOSED], &[], 0, 900, Intact::NoVerdict),
-            (&[CLOSED], &[], 0, 0, Intact::Sealed),
-            (&[], &[], 0, 0, Intact::Sealed),
+            (&[CLOSED | STARTED], &[said], 0, Intact::NoVerdict),
+            (&[CLOSED], &[said], 0, Intact::NoVerdict),
+            (&[CLOSED], &[], 0, Intact::Sealed),
+            (&[], &[], 0, Intact::Sealed),
             (
                 &[CLOSED | STARTED, OPEN | STARTED],
-                &[2],
+                &[said, all],
                 0,
-                900,
                 Intact::NoVerdict,
             ),
+            (&[OPEN | STARTED, CLOSED], &[all, silent], 0, Intact::Sealed),
+            (
+                &[CLOSED | STARTED | RECORDED, OPEN | STARTED],
+                &[said, all],
+                0,
+                Intact::Sealed,
+            ),
         ];
-        for (attempts, verdicts, missing, arrived, expected) in table {
-            let verdicts = verdicts.iter().copied().collect();
+        for (attempts, came, missing, expected) in table {
+            let came = (1..).zip(came.iter().copied()).collect();
             let job = job(Phase::Failed, attempts);
             assert_eq!(
-                intact(&job, &verdicts, *missing, *arrived),
+                intact(&job, &came, *missing),
                 *expected,
-                "{attempts:?} {verdicts:?} {missing} {arrived}"
+                "{attempts:?} {came:?} {missing}"
             );
         }
     }

@@ -1,14 +1,14 @@
 //! How a Job's next status is made from its last one. Every status that the controller writes comes from
 //! here, whole: a field that is left out of a server-side apply is removed.
 
+mod conditions;
+
 use chrono::{DateTime, SubsecRound, Utc};
 
+use self::conditions::with_conditions;
 use super::{evidence::End, facts::PodFacts, outcome::Outcome};
 use crate::api::{
-    job::{
-        Attempt, CapturedAgent, Condition, ConditionStatus, ConditionType, Job, JobStatus,
-        ResumedFrom,
-    },
+    job::{Attempt, CapturedAgent, Job, JobStatus, ResumedFrom},
     reason::{Phase, Reason},
     text,
     verdict::Verdict,
@@ -285,62 +285,6 @@ fn duration_text(duration: chrono::TimeDelta) -> String {
     }
 }
 
-/// Sets the conditions that follow from a status. `Complete` and `Failed` appear only when true, since
-/// tools look at their presence; a condition keeps its time until its status changes.
-fn with_conditions(mut status: JobStatus, now: DateTime<Utc>) -> JobStatus {
-    let started = status.started_at.is_some();
-    let phase = status.phase.unwrap_or(Phase::Pending);
-    let failed = matches!(phase, Phase::Failed | Phase::Cancelled);
-    let mut wanted = vec![
-        (ConditionType::Started, started),
-        (ConditionType::Finished, phase.is_final()),
-        (ConditionType::Reconciling, phase == Phase::Pending),
-    ];
-    if phase == Phase::Completed {
-        wanted.push((ConditionType::Complete, true));
-    }
-    if failed {
-        wanted.push((ConditionType::Failed, true));
-    }
-    if phase == Phase::Failed {
-        wanted.push((ConditionType::Stalled, true));
-    }
-    let reason = status
-        .reason
-        .map(|reason| reason.to_string())
-        .unwrap_or_default();
-    let message = status.message.clone().unwrap_or_default();
-    let theirs: Vec<Condition> = status
-        .conditions
-        .iter()
-        .filter(|it| it.type_.is_the_stores())
-        .cloned()
-        .collect();
-    let ours: Vec<Condition> = wanted
-        .into_iter()
-        .map(|(type_, holds)| {
-            let value = if holds {
-                ConditionStatus::True
-            } else {
-                ConditionStatus::False
-            };
-            let old = status
-                .conditions
-                .iter()
-                .find(|it| it.type_ == type_ && it.status == value);
-            old.cloned().unwrap_or_else(|| Condition {
-                type_,
-                status: value,
-                reason: reason.clone(),
-                message: message.clone(),
-                last_transition_time: now,
-            })
-        })
-        .collect();
-    status.conditions = ours.into_iter().chain(theirs).collect();
-    status
-}
-
 /// The part of a status that the controller writes: the store's fields are not its to apply.
 pub fn the_controllers(status: &JobStatus) -> JobStatus {
     let mut own = status.clone();
@@ -352,115 +296,4 @@ pub fn the_controllers(status: &JobStatus) -> JobStatus {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::api::job::JobSpec;
-
-    fn at(seconds: i64) -> DateTime<Utc> {
-        DateTime::from_timestamp(1_800_000_000 + seconds, 0).unwrap()
-    }
-
-    fn job(status: JobStatus) -> Job {
-        let mut job = Job::new(
-            "hello",
-            JobSpec {
-                agent: "reviewer".into(),
-                ..JobSpec::default()
-            },
-        );
-        job.metadata.generation = Some(3);
-        job.status = Some(status);
-        job
-    }
-
-    fn value(status: &JobStatus, type_: ConditionType) -> Option<ConditionStatus> {
-        status
-            .conditions
-            .iter()
-            .find(|it| it.type_ == type_)
-            .map(|it| it.status)
-    }
-
-    fn end(reason: Reason) -> End {
-        End {
-            outcome: Outcome {
-                reason,
-                message: "m".into(),
-            },
-            verdict: None,
-            started: Some(at(10)),
-            ended: Some(at(75)),
-            why: None,
-            disrupted: false,
-        }
-    }
-
-    #[test]
-    fn every_end_is_finished_and_only_its_own_kind_is_there() {
-        for (reason, complete, failed, stalled) in [
-            (Reason::Completed, true, false, false),
-            (Reason::MaxTurns, false, true, true),
-            (Reason::Cancelled, false, true, false),
-        ] {
-            let status = ended(&job(JobStatus::default()), None, &end(reason), at(80));
-            let is = |type_| value(&status, type_) == Some(ConditionStatus::True);
-            assert!(is(ConditionType::Finished), "{reason}");
-            assert_eq!(is(ConditionType::Complete), complete, "{reason}");
-            assert_eq!(is(ConditionType::Failed), failed, "{reason}");
-            assert_eq!(is(ConditionType::Stalled), stalled, "{reason}");
-            assert_eq!(
-                value(&status, ConditionType::Reconciling),
-                Some(ConditionStatus::False)
-            );
-        }
-    }
-
-    #[test]
-    fn a_condition_keeps_its_time_until_it_changes() {
-        let first = pending(&job(JobStatus::default()), Reason::Scheduling, "a", at(1));
-        let second = pending(&job(first.clone()), Reason::ImagePull, "b", at(2));
-        assert_eq!(first.conditions, second.conditions);
-        assert_eq!(
-            (second.reason, second.message.as_deref()),
-            (Some(Reason::ImagePull), Some("b"))
-        );
-    }
-
-    #[test]
-    fn an_end_is_never_before_its_start_and_its_length_is_told() {
-        let status = ended(
-            &job(JobStatus::default()),
-            None,
-            &end(Reason::Completed),
-            at(80),
-        );
-        assert_eq!(status.duration.as_deref(), Some("1m5s"));
-        let mut odd = end(Reason::Completed);
-        odd.ended = Some(at(5));
-        let status = ended(&job(JobStatus::default()), None, &odd, at(80));
-        assert_eq!(
-            (status.completed_at, status.duration.as_deref()),
-            (Some(at(10)), Some("0s"))
-        );
-    }
-
-    #[test]
-    fn only_failures_have_an_error() {
-        for (reason, has) in [
-            (Reason::Completed, false),
-            (Reason::ApiError, true),
-            (Reason::Cancelled, false),
-        ] {
-            let status = ended(&job(JobStatus::default()), None, &end(reason), at(80));
-            assert_eq!(status.error.is_some(), has, "{reason}");
-        }
-    }
-
-    #[test]
-    fn every_status_speaks_of_the_jobs_present_generation() {
-        assert_eq!(
-            current(&job(JobStatus::default())).observed_generation,
-            Some(3)
-        );
-    }
-}
+mod tests;

@@ -13,6 +13,7 @@ mod fill;
 mod life;
 mod processes;
 mod record;
+mod session;
 mod start;
 mod termination;
 mod watch;
@@ -30,6 +31,7 @@ use self::child::{Child, Program};
 use self::life::Limits;
 use self::processes::Reach;
 use self::record::{Record, Spool};
+use self::session::Begin;
 use self::start::Refusal;
 use self::watch::{Failure, Finish, Watch};
 use super::signals::Signals;
@@ -62,6 +64,9 @@ pub struct Options {
     /// The CLI: a path, or a name to look for in PATH
     #[arg(long, hide = true, default_value = "claude")]
     program: PathBuf,
+    /// The agent's home
+    #[arg(long, hide = true, default_value = path::HOME)]
+    home: PathBuf,
     /// So many bytes may wait for the store in the spool
     #[arg(long, hide = true, default_value_t = SPOOL_LIMIT)]
     spool_limit: u64,
@@ -116,28 +121,21 @@ struct Run {
 impl Run {
     fn into_verdict(self, options: &Options) -> Result<Verdict, Failure> {
         let clock = self.clock;
+        let begin = Begin::of(&self.inputs, &options.workspace, &options.home);
         let mut record =
-            Record::begin(identity(&self.inputs), self.spool).map_err(Failure::Spool)?;
-        let program = Program {
-            name: &options.program,
-            arguments: &arguments::of_run(&self.inputs),
-            workspace: &options.workspace,
-            prompt: &self.inputs.prompt,
-        };
-        let finish = match Child::start(&program) {
+            Record::begin(identity(&self.inputs, &begin), self.spool).map_err(Failure::Spool)?;
+        let started = start(&self.inputs, &begin, options);
+        let finish = match started {
             Ok(child) => {
                 let limits = limits(&self.inputs);
                 Watch::new(child, &mut record, limits, clock, &self.signals, self.reach)
                     .into_finish()?
             }
-            Err(error) => {
+            Err((by, why)) => {
                 record
-                    .stderr(format!("{error}\n").as_bytes())
+                    .stderr(format!("{why}\n").as_bytes())
                     .map_err(Failure::Spool)?;
-                Finish {
-                    by: StoppedBy::Nobody,
-                    exit: None,
-                }
+                Finish { by, exit: None }
             }
         };
         let ended = Ended {
@@ -150,13 +148,37 @@ impl Run {
     }
 }
 
-fn identity(inputs: &RunInputs) -> RunIdentity {
+/// Starts the CLI; else who is to blame, and why.
+fn start(
+    inputs: &RunInputs,
+    begin: &Begin<'_>,
+    options: &Options,
+) -> Result<Child, (StoppedBy, String)> {
+    let (goes_on, prompt) = match begin {
+        Begin::Anew => (false, &inputs.prompt),
+        Begin::GoOn { prompt, .. } => (true, *prompt),
+        Begin::Impossible(why) => return Err((StoppedBy::NoSession, why.clone())),
+    };
+    let program = Program {
+        name: &options.program,
+        arguments: &arguments::of_run(inputs, goes_on),
+        workspace: &options.workspace,
+        prompt,
+    };
+    Child::start(&program).map_err(|error| (StoppedBy::Nobody, error.to_string()))
+}
+
+fn identity(inputs: &RunInputs, begin: &Begin<'_>) -> RunIdentity {
     RunIdentity {
         job: inputs.job.clone(),
         agent: inputs.agent.clone(),
         attempt: inputs.attempt,
         session_id: Some(inputs.session_id.clone()),
         model: inputs.model.clone(),
+        cost_before_usd: match begin {
+            Begin::GoOn { cost_usd, .. } => *cost_usd,
+            Begin::Anew | Begin::Impossible(_) => None,
+        },
     }
 }
 

@@ -1,17 +1,24 @@
 //! Puts the runner where the agent's container can start it. `ship` has it in its image; the agent's
 //! image is the user's own and knows nothing of us, so the program is copied into a folder that both
 //! share. The copy is static, and appears at its name only when it is whole.
+//!
+//! The kubelet starts the agent when this has ended, so it may also wait for what `ship` does before that.
 
 use std::fs::{self, File, OpenOptions};
 use std::io;
 use std::os::unix::fs::{OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
+use std::thread;
+use std::time::Duration;
 
 /// Everybody may read and start it, nobody may change it.
 const MODE: u32 = 0o555;
 
 /// Where this program's own bytes are, also when its file was replaced meanwhile.
 const MYSELF: &str = "/proc/self/exe";
+
+/// How often it is looked for what is waited for.
+const EVERY: Duration = Duration::from_millis(20);
 
 /// Why the runner was not installed.
 #[derive(Debug, thiserror::Error)]
@@ -30,6 +37,13 @@ pub fn install(destination: &Path) -> Result<(), InstallError> {
         source,
     };
     copy(&mut source, destination).map_err(failed)
+}
+
+/// Returns when there is something at this path. Whoever starts the pod decides how long that may take.
+pub fn wait_for(path: &Path) {
+    while !path.exists() {
+        thread::sleep(EVERY);
+    }
 }
 
 /// A copy that was interrupted leaves a file beside the destination; the next one removes it.

@@ -98,6 +98,8 @@ struct Ship {
     courier: Option<Arc<Orders>>,
     teller: Teller,
     ear: Ear,
+    /// The session's transcript is on its way: nobody may knock before it is there.
+    restoring: bool,
     shipped: bool,
 }
 
@@ -105,10 +107,12 @@ impl Ship {
     fn new(options: &Options, signals: Signals) -> io::Result<Ship> {
         let (teller, ear) = news::channel()?;
         let spool = Spool::in_folder(&options.spool);
+        // Once in a pod's life: afterwards the transcript is the agent's.
+        let restoring = options.transcript.resume && !spool.exists();
         let courier = options.store.as_ref().map(|destination| {
             let store = Store::new(destination);
             let transcript = Transcript::new(&options.transcript);
-            Courier::new(spool.clone(), store, transcript, teller.clone()).start()
+            Courier::new(spool.clone(), store, transcript, restoring, teller.clone()).start()
         });
         let mut ship = Ship {
             door: Door::at(&options.socket),
@@ -118,8 +122,12 @@ impl Ship {
             courier: courier.transpose()?,
             teller,
             ear,
+            restoring,
             shipped: false,
         };
+        if restoring {
+            ship.door.keep_shut()?;
+        }
         if ship.spool.exists() {
             ship.lose_sight()?;
         }
@@ -131,8 +139,10 @@ impl Ship {
             if let Some(signal) = self.told_to_leave()? {
                 return Ok(Left::Told(signal));
             }
-            self.door.open();
             self.hear_news()?;
+            if !self.restoring {
+                self.door.open();
+            }
             self.hear_runner();
             self.answer_all()?;
             if self.is_over() {
@@ -161,6 +171,7 @@ impl Ship {
     fn hear_news(&mut self) -> io::Result<()> {
         while let Some(news) = self.ear.next() {
             match news {
+                News::Restored => self.restoring = false,
                 News::MayStart => self.let_start()?,
                 News::Fenced => self.fence(),
                 News::RunnerGone => self.runner = Runner::Gone,
@@ -285,7 +296,8 @@ impl Ship {
         // Who knocks while the store is asked about another waits.
         let door = self.door.listener().filter(|_| asked.is_none());
         let blind = matches!(&self.runner, Runner::Unseen(watch) if watch.is_blind());
-        let pause = asked.or((self.door.listener().is_none() || blind).then_some(AFTER_ERROR));
+        let failed = self.door.listener().is_none() && !self.restoring;
+        let pause = asked.or((failed || blind).then_some(AFTER_ERROR));
         let mut fds = vec![
             PollFd::new(&self.signals, PollFlags::IN),
             PollFd::new(&self.ear, PollFlags::IN),

@@ -29,6 +29,8 @@ pub struct RunIdentity {
     pub attempt: u32,
     pub session_id: Option<String>,
     pub model: Option<String>,
+    /// What the session had cost before this run, where it is continued.
+    pub cost_before_usd: Option<f64>,
 }
 
 /// How a run ended.

@@ -16,6 +16,7 @@ use super::gate::RecordKey;
 use super::layout::{JOB, OUTPUT};
 use super::news::{Closing, Sealed};
 use crate::api::reason::{ExitReason, Phase, Reason};
+use crate::plan::seal::Came;
 
 /// The new one, until it takes the old one's place.
 const DRAFT: &str = "job.json.new";
@@ -85,6 +86,16 @@ pub struct Seal {
     pub closing: String,
 }
 
+impl Segment {
+    fn came(&self) -> (u32, Came) {
+        let came = Came {
+            bytes: self.length.unwrap_or_default(),
+            spoken: self.ended,
+        };
+        (self.attempt, came)
+    }
+}
+
 impl Document {
     /// Of a record that begins.
     pub fn new(key: &RecordKey, agent: &str, now: DateTime<Utc>) -> Document {
@@ -146,6 +157,7 @@ impl Document {
             missing: seal.missing,
             at: seal.at,
             altered: self.altered.clone(),
+            came: self.segments.iter().map(Segment::came).collect(),
         })
     }
 

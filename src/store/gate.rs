@@ -28,6 +28,17 @@ pub struct Shipper {
     /// The Job is final, and its agent never started: a stream that has begun may bring its rest, and none
     /// may begin.
     pub ended: bool,
+    /// Whose session the Job continues, where it is another Job's.
+    pub resumes: Option<Source>,
+}
+
+/// The Job whose session another one of its namespace continues.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Source {
+    pub job: String,
+    pub job_uid: String,
+    /// It is final, as far as is known.
+    pub ended: bool,
 }
 
 /// Answers for the cluster.

@@ -5,7 +5,7 @@ use std::{collections::HashSet, sync::Arc};
 use kube::{Api, Client};
 
 use super::{
-    gate::{Gate, Named, RecordKey, Shipper},
+    gate::{Gate, Named, RecordKey, Shipper, Source},
     jobs::Jobs,
     namespaces::Namespaces,
     pods::{Pods, gone_namespace, unanswered},
@@ -13,7 +13,7 @@ use super::{
 };
 use crate::{
     api::{
-        job::Job,
+        job::{Job, JobStatus, ResumedFrom},
         protocol::{Refusal, RefusalReason},
     },
     kubernetes::call::call,
@@ -75,6 +75,7 @@ impl Gate for Gatekeeper {
             pod_uid: pod.uid.clone(),
             agent: known.spec.agent.clone(),
             ended: !admission::may_begin(&known, fed),
+            resumes: self.source(&known),
         })
     }
 
@@ -125,6 +126,22 @@ impl Gatekeeper {
         Err(match self.uid_now(namespace, name).await? {
             Some(_) => not_yet(name),
             None => admission::of_gone_job(name),
+        })
+    }
+
+    /// Whose session a Job continues: the controller has pinned it.
+    fn source(&self, job: &Job) -> Option<Source> {
+        let from = job.status.as_ref()?.resumed_from.as_ref()?;
+        let ResumedFrom { job: name, uid } = from.clone();
+        let namespace = job.metadata.namespace.as_deref().unwrap_or_default();
+        let known = self.jobs.get(namespace, &name);
+        let ended = known
+            .filter(|known| known.metadata.uid.as_ref() == Some(&uid))
+            .is_some_and(|known| known.status.as_ref().is_some_and(JobStatus::is_final));
+        Some(Source {
+            job: name,
+            job_uid: uid,
+            ended,
         })
     }
 

@@ -55,7 +55,7 @@ pub fn router<G: Gate>(records: Arc<Records>, gate: Arc<G>) -> Router {
         .route(&format!("{attempt}/output"), post(feed::output::<G>))
         .route(
             &format!("{attempt}/transcript"),
-            post(feed::transcript::<G>),
+            post(feed::transcript::<G>).get(feed::session::<G>),
         )
         .route(record, get(read::info::<G>))
         .route(&format!("{record}/log"), get(read::log::<G>))

@@ -1,13 +1,18 @@
 //! What happens to records, told by the half that keeps the files to the half that writes the Jobs'
 //! status; and the seal, which is asked for in the other direction.
 
+use std::collections::BTreeMap;
+
 use chrono::{DateTime, Utc};
 
 use super::gate::RecordKey;
-use crate::api::{
-    reason::{ExitReason, Phase, Reason},
-    record::Progress,
-    verdict::Verdict,
+use crate::{
+    api::{
+        reason::{ExitReason, Phase, Reason},
+        record::Progress,
+        verdict::Verdict,
+    },
+    plan::seal::Came,
 };
 
 /// Something happened to a record. Sent after it is synced.
@@ -66,9 +71,9 @@ pub struct Closing {
     /// The agent spoke for itself: the last attempt's verdict is in the record. Where not, an `error`
     /// line with `message` comes before `complete`.
     pub spoken: bool,
-    /// What the runner's last word counted (bytes before the verdict), where only the kubelet brought it:
-    /// what lacks is counted as missing.
-    pub counted: Option<u64>,
+    /// By attempt, what the runner's last word counted (bytes before the verdict), where only the kubelet
+    /// brought it: what lacks is counted as missing.
+    pub counted: BTreeMap<u32, u64>,
 }
 
 /// A sealed record.
@@ -83,4 +88,6 @@ pub struct Sealed {
     pub at: DateTime<Utc>,
     /// What about acknowledged bytes was not as it should be.
     pub altered: Option<String>,
+    /// By attempt, what came of its stream.
+    pub came: BTreeMap<u32, Came>,
 }

@@ -212,6 +212,15 @@ impl Records {
         self.ask(shipper, command).await
     }
 
+    /// Makes sure that there is the transcript which this shipper's agent continues; gives its length.
+    pub(super) async fn restore(&self, shipper: Shipper) -> Result<Position, Refusal> {
+        self.ask(shipper, |shipper, reply| Command::Restore {
+            shipper,
+            reply,
+        })
+        .await
+    }
+
     async fn ask(
         &self,
         shipper: Shipper,

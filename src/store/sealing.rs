@@ -1,6 +1,8 @@
 //! What the closing lines of a record say: the Job's final status, or as much as is known of a Job that is
 //! gone.
 
+use std::collections::BTreeMap;
+
 use chrono::SubsecRound;
 
 use super::news::{Closing, Sealed};
@@ -48,7 +50,7 @@ pub fn closing_unseen(spoken: bool) -> Closing {
         &Job::new("", JobSpec::default()),
         Ending {
             spoken,
-            counted: None,
+            counted: BTreeMap::new(),
         },
     );
     remove(&mut closing, UNSEEN);
@@ -81,10 +83,12 @@ mod tests {
     use super::*;
     use crate::api::reason::ExitReason;
 
-    const ENDING: Ending = Ending {
-        spoken: true,
-        counted: None,
-    };
+    fn ending() -> Ending {
+        Ending {
+            spoken: true,
+            counted: BTreeMap::new(),
+        }
+    }
 
     fn job(reason: Reason) -> Job {
         let (phase, exit_reason) = reason.place();
@@ -108,7 +112,7 @@ mod tests {
     #[test]
     fn the_closing_of_a_final_job_agrees_with_its_status() {
         for reason in [Reason::Completed, Reason::TimedOut, Reason::Cancelled] {
-            let said = closing(&job(reason), ENDING);
+            let said = closing(&job(reason), ending());
             assert_eq!((said.phase, said.exit_reason), reason.place());
             assert_eq!(said.reason, Some(reason));
             assert_eq!(said.message.as_deref(), Some("as it is"));
@@ -119,8 +123,8 @@ mod tests {
     #[test]
     fn a_job_that_was_removed_on_its_way_ends_as_removed() {
         for said in [
-            closing(&job(Reason::Working), ENDING),
-            closing(&Job::new("hello", JobSpec::default()), ENDING),
+            closing(&job(Reason::Working), ending()),
+            closing(&Job::new("hello", JobSpec::default()), ending()),
             closing_unseen(true),
         ] {
             assert_eq!(

@@ -31,6 +31,7 @@ use super::records::StoreError;
 use crate::api::protocol::{Position, Refusal};
 
 mod feed;
+mod restore;
 mod seal;
 
 /// Up to so many dirty files are synced one by one; more, with all of the volume.
@@ -57,6 +58,10 @@ pub enum Command {
         shipper: Shipper,
         offset: u64,
         body: Bytes,
+        reply: Reply,
+    },
+    Restore {
+        shipper: Shipper,
         reply: Reply,
     },
     Seal {
@@ -138,6 +143,7 @@ impl Keeper {
                 body,
                 reply,
             } => self.transcribe(&shipper, offset, &body, reply, round),
+            Command::Restore { shipper, reply } => self.restore(&shipper, reply, round),
             Command::Seal {
                 key,
                 closing,

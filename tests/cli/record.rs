@@ -51,8 +51,7 @@ pub fn translate(stream: &[u8], code: i32) -> (Vec<u8>, Verdict) {
         job: "a-job".into(),
         agent: "reviewer".into(),
         attempt: 1,
-        session_id: None,
-        model: None,
+        ..RunIdentity::default()
     });
     let (mut out, mut now) = (Vec::new(), begin());
     translator.start(now, &mut out);

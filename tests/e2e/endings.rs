@@ -1,6 +1,9 @@
 //! Promise: whoever ends a run from outside, the agent stops and the Job tells who it was.
 
-use herdctl::api::reason::{ExitReason, Phase, Reason};
+use herdctl::api::{
+    agent::OnDisruption,
+    reason::{ExitReason, Phase, Reason},
+};
 use kube::{ResourceExt, api::DeleteParams};
 
 use crate::{
@@ -20,9 +23,14 @@ struct Run {
 }
 
 async fn run(team: &Team) -> Run {
+    run_with(team, OnDisruption::Resume).await
+}
+
+async fn run_with(team: &Team, on_disruption: OnDisruption) -> Run {
     // Nobody ever opens this gate.
+    let scenario = format!("wait-for-release-{}", unique("never"));
     let agent = team
-        .agent(&format!("wait-for-release-{}", unique("never")))
+        .agent_with(&scenario, |spec| spec.on_disruption = Some(on_disruption))
         .await;
     let job = team.job(&agent).await;
     let running = team.running(&job).await;
@@ -175,15 +183,17 @@ async fn a_finished_job_that_is_deleted_takes_its_pod_with_it() {
 }
 
 #[tokio::test]
-async fn a_pod_that_somebody_deleted_ends_its_job_and_is_not_replaced() {
+async fn a_pod_that_somebody_deleted_ends_its_job_where_its_agent_says_so() {
     let team = Team::shared().await;
-    let run = run(&team).await;
+    let run = run_with(&team, OnDisruption::Fail).await;
     team.pods()
         .delete(&run.pod, &DeleteParams::default())
         .await
         .unwrap();
     let done = team.finished(&run.job).await;
     assert_ended(&done, ExitReason::Error, Reason::PodDeleted);
+    let message = status(&done).message.unwrap();
+    assert!(message.contains("onDisruption"), "{message}");
     only_attempt(&done);
     assert_stopped(&team, &run).await;
     until_gone(&team.pods(), &run.pod, &run.pod_uid, RUN).await;

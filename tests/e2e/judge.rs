@@ -20,6 +20,8 @@ pub struct Agents {
     pub unsure: usize,
     /// Processes that have a connection open.
     pub connected: usize,
+    /// The most that ever had one at once.
+    pub together: usize,
     /// Requests that wait for their answer.
     pub under_way: usize,
 }
@@ -49,6 +51,12 @@ impl Team {
             (1, 0),
             "session {session}: {agents:?}"
         );
+    }
+
+    /// Agent processes followed each other in the session, and never were there two.
+    pub async fn assert_one_agent_at_a_time(&self, session: &str) {
+        let agents = self.agents_of(session).await;
+        assert_eq!(agents.together, 1, "session {session}: {agents:?}");
     }
 
     /// Waits until the session's agent has asked and waits for its answer.

@@ -133,7 +133,12 @@ impl Team {
     }
 
     pub async fn cancel(&self, job: &str) {
-        let patch = Patch::Merge(json!({"spec": {"cancel": true}}));
+        self.change(job, json!({"cancel": true})).await;
+    }
+
+    /// Merges this into the Job's spec.
+    pub async fn change(&self, job: &str, spec: serde_json::Value) {
+        let patch = Patch::Merge(json!({"spec": spec}));
         self.jobs()
             .patch(job, &PatchParams::default(), &patch)
             .await
@@ -161,6 +166,11 @@ impl Team {
 
     /// Waits until the agent runs, and returns the Job with its pod's name and UID known.
     pub async fn running(&self, job: &str) -> Job {
+        self.running_attempt(job, 1).await
+    }
+
+    /// The same for its attempt of this number.
+    pub async fn running_attempt(&self, job: &str, number: u32) -> Job {
         until(&self.jobs(), job, "running", RUN, |job| {
             let status = status(job);
             assert!(
@@ -172,7 +182,7 @@ impl Team {
             status.phase == Some(Phase::Running)
                 && status
                     .attempt()
-                    .is_some_and(|attempt| attempt.uid.is_some())
+                    .is_some_and(|attempt| attempt.number == number && attempt.uid.is_some())
         })
         .await
     }

@@ -12,6 +12,7 @@ use serde_json::{Value, json};
 
 use crate::pod::{Pod, Start, wait_for};
 use crate::process::Exec;
+use crate::store::Store;
 
 const SESSION: &str = "5f0c1a2b-0000-4000-8000-000000000000";
 
@@ -71,7 +72,11 @@ impl Drop for Api {
 
 /// A pod whose agent may talk to the API, in a scenario.
 fn pod(api: &Api, scenario: &str, prompt: &str) -> Pod {
-    let pod = Pod::new()
+    talking(Pod::new(), api, scenario, prompt)
+}
+
+fn talking(pod: Pod, api: &Api, scenario: &str, prompt: &str) -> Pod {
+    let pod = pod
         .with("prompt", prompt)
         .with("model", format!("scripted-{scenario}"));
     let home = pod.path("home");
@@ -203,4 +208,53 @@ fn a_bash_call_can_put_no_line_into_the_stream() {
     );
     let results = pod.notes("result");
     assert_eq!(results.len(), 1, "{results:?}");
+}
+
+/// The pod of a run whose transcript is kept in the store, where the session of one before may be.
+fn pod_of(store: &Store, api: &Api, prompt: &str) -> Pod {
+    let pod = Pod::shipping_to(store).keeping_transcript(SESSION);
+    fs::remove_dir_all(pod.path("home")).unwrap();
+    talking(pod.resuming(), api, "text", prompt)
+}
+
+#[test]
+fn a_session_goes_on_in_another_home_with_another_prompt() {
+    let (api, store) = (Api::start(), Store::new());
+    let mut first = pod_of(&store, &api, "remember this").started();
+    let ended = start(&first).end();
+    assert_eq!(ended.code, Some(0), "{ended:?}");
+    first.ship_left();
+    let cost = first.verdict()["costUSD"].as_f64().unwrap();
+    assert!(cost > 0.0);
+    assert!(first.verdict()["costBeforeUSD"].is_null());
+
+    let left = store.arrived().transcript.clone();
+    store.arrived().session = Some(left.clone());
+    store.arrived().segment.clear();
+    let mut second = pod_of(&store, &api, "not this")
+        .with("resume", json!({ "prompt": "and go on", "required": true }))
+        .with("attempt", 2)
+        .started();
+    let ended = start(&second).end();
+    assert_eq!(ended.code, Some(0), "{ended:?}");
+    second.ship_left();
+    let verdict = second.verdict();
+    assert_eq!(verdict["sessionId"], SESSION);
+    assert_eq!(verdict["costBeforeUSD"].as_f64(), Some(cost));
+    assert!(verdict["costUSD"].as_f64().unwrap() > cost, "{verdict}");
+    let request = api.ask(&format!("/control/request?session={SESSION}"));
+    let asked = request.to_string();
+    assert!(
+        asked.contains("and go on") && !asked.contains("not this"),
+        "{request}"
+    );
+    assert!(
+        second
+            .notes("init")
+            .iter()
+            .all(|init| init["session_id"] == SESSION)
+    );
+    // The CLI wrote on behind what it had before.
+    assert!(store.arrived().transcript.starts_with(&left));
+    assert!(store.arrived().transcript.len() > left.len());
 }

@@ -18,6 +18,7 @@ mod hostile;
 mod leftovers;
 mod pod;
 mod process;
+mod resuming;
 mod shipping;
 mod spool_limit;
 mod starting;

@@ -131,6 +131,16 @@ impl Pod {
         self
     }
 
+    /// The session goes on here.
+    pub fn resuming(mut self) -> Pod {
+        self.ship_arguments.push("--resume".into());
+        self.ship_arguments.push("--workspace".into());
+        self.ship_arguments.push(self.path("work").into());
+        self.exec_arguments.push("--home".into());
+        self.exec_arguments.push(self.path("home").into());
+        self
+    }
+
     /// Starts `ship` as well.
     pub fn started(mut self) -> Pod {
         self.start_ship();
@@ -189,6 +199,19 @@ impl Pod {
         let _ = fs::remove_file(self.socket());
         self.ship = Some(command.spawn().unwrap());
         wait_for("socket", || self.socket().exists().then_some(()));
+    }
+
+    /// Starts `ship` where something keeps it from opening its socket.
+    pub fn start_ship_alone(&mut self) {
+        self.ship = Some(self.ship_command().spawn().unwrap());
+    }
+
+    /// Until `ship` lets the agent start, as the kubelet waits for it.
+    pub fn await_ship(&self) -> Child {
+        let mut command = Command::new(RUNNER);
+        command.arg("install").arg(self.runner());
+        command.arg("--wait-for").arg(self.socket());
+        command.spawn().unwrap()
     }
 
     pub fn ship(&mut self) -> &mut Child {

@@ -4,6 +4,7 @@ use std::fs::{self, File};
 use std::io::Write;
 use std::os::unix::fs::symlink;
 use std::path::PathBuf;
+use std::time::{Duration, Instant};
 
 use herdctl::api::protocol::{MAX_TRANSCRIPT_BYTES, RefusalReason};
 
@@ -67,6 +68,25 @@ fn what_is_appended_follows_while_the_agent_runs() {
     pod.ship_left();
     assert_eq!(store.arrived().transcript, b"one\ntwo\nthree\n");
     assert_eq!(store.arrived().transcripts, 1);
+}
+
+#[test]
+fn it_follows_within_two_seconds_also_where_the_agent_says_nothing() {
+    let store = Store::new();
+    let mut pod = pod(&store);
+    let exec = pod.exec(Start::First, "until [ -s go ]; do sleep 0.05; done");
+    wait_for("start", || {
+        (!store.arrived().segment.is_empty()).then_some(())
+    });
+    for text in ["one\n", "one\ntwo\n"] {
+        fs::write(transcript(&pod), text).unwrap();
+        let changed = Instant::now();
+        wait_for_transcript(&store, text);
+        assert!(changed.elapsed() < Duration::from_secs(2));
+    }
+    let_go(&pod);
+    exec.end();
+    pod.ship_left();
 }
 
 #[test]

@@ -79,6 +79,6 @@ pub fn closing() -> Closing {
         started_at: "2026-11-23T07:00:00Z".parse().ok(),
         completed_at: "2026-11-23T07:00:02Z".parse().ok(),
         spoken: true,
-        counted: None,
+        counted: Default::default(),
     }
 }

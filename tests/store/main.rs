@@ -9,6 +9,7 @@
     reason = "a test's failure is a panic"
 )]
 
+mod attempts;
 mod bad_input;
 mod crowd;
 mod disk;
@@ -21,5 +22,6 @@ mod names;
 mod protocol;
 mod seal;
 mod server;
+mod session;
 mod starting;
 mod tally;

@@ -83,7 +83,7 @@ async fn what_the_agent_could_not_say_the_store_says() {
         reason: Some(Reason::OomKilled),
         message: Some("killed for memory".to_owned()),
         spoken: false,
-        counted: Some(said.len() as u64 + 100),
+        counted: [(1, said.len() as u64 + 100)].into(),
         ..closing()
     };
     let sealed = server

@@ -11,7 +11,7 @@ use bytes::Bytes;
 use chrono::Utc;
 use herdctl::api::protocol::{self, Position, Refusal, RefusalReason};
 use herdctl::https::{Limits, serve};
-use herdctl::store::gate::{Gate, Named, RecordKey, Shipper};
+use herdctl::store::gate::{Gate, Named, RecordKey, Shipper, Source};
 use herdctl::store::http::router;
 use herdctl::store::news::News;
 use herdctl::store::records::Records;
@@ -42,6 +42,7 @@ pub const LIMITS: Limits = Limits {
 #[derive(Debug, Default)]
 pub struct FakeGate {
     jobs: Mutex<HashMap<(String, String), Named>>,
+    sources: Mutex<HashMap<String, Source>>,
 }
 
 impl FakeGate {
@@ -53,6 +54,16 @@ impl FakeGate {
         };
         let mut jobs = self.jobs.lock().unwrap();
         jobs.insert((namespace.to_owned(), job.to_owned()), named);
+    }
+
+    /// A Job continues the session of another one, which has ended or not.
+    pub fn resume(&self, job: &str, from: &str, from_uid: &str, ended: bool) {
+        let source = Source {
+            job: from.to_owned(),
+            job_uid: from_uid.to_owned(),
+            ended,
+        };
+        self.sources.lock().unwrap().insert(job.to_owned(), source);
     }
 
     fn named(&self, namespace: &str, job: &str) -> Named {
@@ -89,6 +100,7 @@ impl Gate for FakeGate {
                 pod_uid: pod.to_owned(),
                 agent: "agent".to_owned(),
                 ended: pod.ends_with("-ended"),
+                resumes: self.sources.lock().unwrap().get(job).cloned(),
             }),
         }
     }
@@ -121,6 +133,7 @@ pub fn shipper(job: &str, attempt: u32) -> Shipper {
         pod_uid: format!("pod-{attempt}"),
         agent: "agent".to_owned(),
         ended: false,
+        resumes: None,
     }
 }
 
@@ -402,6 +415,13 @@ impl Client {
         let path = format!("{path}?offset={offset}");
         let pod = format!("pod-{attempt}");
         self.send("POST", &path, Some(&pod), body).await
+    }
+
+    /// The transcript that an attempt is to continue.
+    pub async fn session(&mut self, job: &str, attempt: u32) -> Answer {
+        let path = protocol::transcript("ns", job, attempt);
+        let pod = format!("pod-{attempt}");
+        self.send("GET", &path, Some(&pod), Bytes::new()).await
     }
 
     pub async fn log(&mut self, job: &str, query: &str) -> Answer {

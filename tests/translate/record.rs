@@ -36,8 +36,7 @@ pub fn translate<'a>(chunks: impl IntoIterator<Item = &'a [u8]>) -> Record {
         job: "a-job".into(),
         agent: "an-agent".into(),
         attempt: 1,
-        session_id: None,
-        model: None,
+        ..RunIdentity::default()
     };
     let mut translator = Translator::new(identity);
     let mut output = Vec::new();

@@ -12,11 +12,7 @@ use crate::plan::facts::PodFacts;
 const LOOK_AGAIN: Duration = Duration::from_secs(30);
 
 /// The node to ask for, if this pod should be dead and is not.
-pub(super) fn suspected<'a>(
-    pod: &'a PodFacts,
-    looked: NodeLookup,
-    now: DateTime<Utc>,
-) -> Option<&'a str> {
+pub(super) fn suspected(pod: &PodFacts, looked: NodeLookup, now: DateTime<Utc>) -> Option<&str> {
     let overdue = pod.delete_by.is_some_and(|until| until <= now);
     let doubtful = pod.deleting && (pod.lost_with_its_node() || overdue);
     pod.node

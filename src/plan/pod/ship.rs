@@ -24,14 +24,11 @@ pub(super) fn container(of: PodOf<'_>) -> Container {
         // A native sidecar: started before the agent, ended after it.
         restart_policy: Some("Always".to_owned()),
         lifecycle: Some(Lifecycle {
-            // The kubelet starts the agent only when this has returned, so its program is there.
+            // The kubelet starts the agent only when this has returned, so its program is there, and the
+            // transcript of a session that goes on.
             post_start: Some(LifecycleHandler {
                 exec: Some(ExecAction {
-                    command: Some(vec![
-                        RUNNER_IN_IMAGE.to_owned(),
-                        "install".to_owned(),
-                        path::RUNNER.to_owned(),
-                    ]),
+                    command: Some(installation(of)),
                 }),
                 ..LifecycleHandler::default()
             }),
@@ -43,10 +40,19 @@ pub(super) fn container(of: PodOf<'_>) -> Container {
                 .clone()
                 .unwrap_or_else(default_resources),
         ),
-        volume_mounts: Some(volumes::of_ship()),
+        volume_mounts: Some(volumes::of_ship(of.resumes())),
         security_context: Some(container_security()),
         ..Container::default()
     }
+}
+
+fn installation(of: PodOf<'_>) -> Vec<String> {
+    let mut words = vec![RUNNER_IN_IMAGE, "install", path::RUNNER];
+    if of.resumes() {
+        // `ship` opens it when the transcript is restored.
+        words.extend(["--wait-for", path::SOCKET]);
+    }
+    words.into_iter().map(str::to_owned).collect()
 }
 
 fn command(of: PodOf<'_>) -> Vec<String> {
@@ -62,6 +68,7 @@ fn command(of: PodOf<'_>) -> Vec<String> {
     [RUNNER_IN_IMAGE.to_owned(), "ship".to_owned()]
         .into_iter()
         .chain(arguments.map(|(name, value)| format!("{name}={value}")))
+        .chain(of.resumes().then(|| "--resume".to_owned()))
         .collect()
 }
 

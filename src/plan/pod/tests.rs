@@ -5,7 +5,7 @@ use super::*;
 use crate::{
     api::{
         job::JobSpec,
-        run::{RunInputs, path},
+        run::{Resume, RunInputs, path},
     },
     plan::facts::SHIP_CONTAINER,
 };
@@ -34,6 +34,10 @@ fn settings() -> Settings {
 
 /// The pod of the first attempt of `hello` with an Agent of this spec, with a prompt added.
 fn built(agent: serde_json::Value) -> Pod {
+    built_for(agent, None)
+}
+
+fn built_for(agent: serde_json::Value, resume: Option<&Resume>) -> Pod {
     let mut agent: AgentSpec = serde_json::from_value(agent).unwrap();
     agent.prompt = Some("do it".into());
     let job = job();
@@ -42,7 +46,7 @@ fn built(agent: serde_json::Value) -> Pod {
         job: "hello",
         attempt: 1,
         session_id: "s-1",
-        resume: None,
+        resume,
     };
     build(PodOf {
         job: &job,
@@ -273,4 +277,32 @@ fn the_sidecar_reads_the_agents_home_and_writes_nothing_there() {
     let [ship, _] = containers(&spec(json!({})));
     let home = mounts(&ship).iter().find(|it| it.mount_path == path::HOME);
     assert_eq!(home.unwrap().read_only, Some(true));
+}
+
+#[test]
+fn where_a_session_goes_on_the_agent_starts_after_its_transcript_is_there() {
+    let resume = Resume {
+        prompt: "go on".into(),
+        required: true,
+    };
+    let pod = built_for(json!({}), Some(&resume));
+    let inputs = &pod.metadata.annotations.as_ref().unwrap()[run::ANNOTATION];
+    let inputs: RunInputs = serde_json::from_str(inputs).unwrap();
+    assert_eq!(inputs.resume, Some(resume));
+
+    let told = |pod: &Pod| {
+        let [ship, _] = containers(pod.spec.as_ref().unwrap());
+        let home = mounts(&ship).iter().find(|it| it.mount_path == path::HOME);
+        let started = ship.lifecycle.clone().unwrap().post_start.unwrap();
+        (
+            ship.command.clone().unwrap().contains(&"--resume".into()),
+            home.unwrap().read_only,
+            started.exec.unwrap().command.unwrap()[2..].join(" "),
+        )
+    };
+    let waits = "/herd/herd-runner --wait-for /herd/ship.sock";
+    assert_eq!(told(&pod), (true, None, waits.to_owned()));
+    let plain = built(json!({}));
+    let expected = (false, Some(true), path::RUNNER.to_owned());
+    assert_eq!(told(&plain), expected);
 }

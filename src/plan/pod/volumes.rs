@@ -48,12 +48,14 @@ pub(super) fn all() -> Vec<Volume> {
         .collect()
 }
 
-pub(super) fn of_ship() -> Vec<VolumeMount> {
+/// Only the transcript of a session that goes on is ever written by it into the agent's home.
+pub(super) fn of_ship(resumes: bool) -> Vec<VolumeMount> {
+    let home = if resumes { mount } else { read_only };
     vec![
         mount(HERD, path::HERD),
         mount(SPOOL, path::SPOOL),
         // For the session's transcript.
-        read_only(HOME, path::HOME),
+        home(HOME, path::HOME),
         read_only(STORE, path::STORE),
     ]
 }

@@ -105,6 +105,67 @@ fn attempts_add_up() {
 }
 
 #[test]
+fn a_sessions_cost_counts_once_however_many_attempts_tell_it() {
+    let start = |before: Value| {
+        json!({
+            "type": "start", "timestamp": "2026-11-23T07:23:51.802Z", "seq": 1, "message": "m",
+            "costBeforeUSD": before,
+        })
+    };
+    let killed = said("a", 0, 1);
+    for (events, expected) in [
+        // The total of a session is told again by each attempt.
+        (
+            vec![
+                start(Value::Null),
+                result(1, 0.25),
+                start(0.25.into()),
+                result(1, 0.75),
+            ],
+            Some(0.75),
+        ),
+        // The first attempt's session is that of another Job.
+        (vec![start(2.0.into()), result(1, 2.5)], Some(0.5)),
+        (
+            vec![
+                start(2.0.into()),
+                result(1, 2.5),
+                start(2.5.into()),
+                result(1, 2.75),
+            ],
+            Some(0.75),
+        ),
+        // What ended before it could tell costs nothing until it does.
+        (
+            vec![start(Value::Null), killed.clone(), start(Value::Null)],
+            None,
+        ),
+        (
+            vec![
+                start(Value::Null),
+                result(1, 0.5),
+                start(0.5.into()),
+                killed,
+            ],
+            Some(0.5),
+        ),
+        // A session that began anew.
+        (
+            vec![
+                start(Value::Null),
+                result(1, 0.5),
+                start(Value::Null),
+                result(1, 0.25),
+            ],
+            Some(0.75),
+        ),
+        (vec![start(9.0.into()), result(1, 0.5)], Some(0.0)),
+    ] {
+        assert_eq!(tally(&events).0.progress().cost_usd, expected, "{events:?}");
+    }
+}
+
+#[test]
 fn only_the_runner_gives_a_verdict() {
     let (told, verdicts) = tally(&[said("a", 0, 1), verdict()]);
     assert_eq!(verdicts.len(), 1);

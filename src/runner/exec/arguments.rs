@@ -4,18 +4,20 @@
 
 use crate::api::run::RunInputs;
 
-/// The arguments of `claude`.
-pub fn of_run(inputs: &RunInputs) -> Vec<String> {
+/// The arguments of `claude`, which goes on with the session or begins it.
+pub fn of_run(inputs: &RunInputs, goes_on: bool) -> Vec<String> {
     let mut words = vec!["--print".to_owned(), "--verbose".to_owned()];
     let mut flag = |name: &str, value: &str| words.push(format!("--{name}={value}"));
     flag("output-format", "stream-json");
-    flag("session-id", &inputs.session_id);
+    let session = if goes_on { "resume" } else { "session-id" };
+    flag(session, &inputs.session_id);
     flag("permission-mode", inputs.permission_mode.as_str());
     let texts = [
         ("model", &inputs.model),
         ("fallback-model", &inputs.fallback_model),
         ("system-prompt", &inputs.system_prompt),
         ("append-system-prompt", &inputs.append_system_prompt),
+        ("json-schema", &inputs.output_schema),
     ];
     for (name, text) in texts {
         if let Some(text) = text {
@@ -53,6 +55,10 @@ mod tests {
     use super::*;
 
     fn arguments(more: serde_json::Value) -> Vec<String> {
+        of_run(&inputs(more), false)
+    }
+
+    fn inputs(more: serde_json::Value) -> RunInputs {
         let mut inputs = json!({
             "job": "job-1", "agent": "reviewer", "attempt": 1, "prompt": "the prompt",
             "sessionId": "5f0c1a2b-0000-4000-8000-000000000000",
@@ -61,7 +67,7 @@ mod tests {
         for (field, value) in more.as_object().unwrap() {
             inputs[field] = value.clone();
         }
-        of_run(&serde_json::from_value(inputs).unwrap())
+        serde_json::from_value(inputs).unwrap()
     }
 
     #[test]
@@ -81,7 +87,7 @@ mod tests {
         let words = arguments(json!({
             "model": "opus", "fallbackModel": "sonnet", "systemPrompt": "--help",
             "appendSystemPrompt": "two\nlines", "maxTurns": 3, "maxBudgetUSD": 0.25,
-            "permissionMode": "dontAsk",
+            "permissionMode": "dontAsk", "outputSchema": "{\"type\":\"object\"}",
             "tools": { "available": ["Bash", "Read"], "allowed": ["Bash(git diff:*)"], "denied": ["WebFetch"] },
         }));
         let expected = [
@@ -90,6 +96,7 @@ mod tests {
             "--fallback-model=sonnet",
             "--system-prompt=--help",
             "--append-system-prompt=two\nlines",
+            "--json-schema={\"type\":\"object\"}",
             "--max-turns=3",
             "--max-budget-usd=0.25",
             "--tools=Bash",
@@ -98,6 +105,14 @@ mod tests {
             "--disallowedTools=WebFetch",
         ];
         assert_eq!(words[4..], expected);
+    }
+
+    #[test]
+    fn a_session_that_goes_on_keeps_its_id() {
+        let expected = "--resume=5f0c1a2b-0000-4000-8000-000000000000";
+        let words = of_run(&inputs(json!({})), true);
+        assert_eq!(words[3], expected);
+        assert!(words.iter().all(|word| !word.contains("session-id")));
     }
 
     #[test]

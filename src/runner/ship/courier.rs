@@ -16,7 +16,7 @@ use super::say;
 use super::segment::Segment;
 use super::spool::Spool;
 use super::store::{CALL_TIMEOUT, No, Store};
-use super::transcript::Transcript;
+use super::transcript::{Transcript, Trouble};
 use crate::api::protocol::MAX_APPEND_BYTES;
 
 /// The store has this long for a clear answer to whether an agent may start; without one it starts.
@@ -65,6 +65,8 @@ pub struct Courier {
     spool: Spool,
     store: Store,
     transcript: Transcript,
+    /// The session goes on here, and its transcript is still to be restored.
+    restores: bool,
     /// The length that the store acknowledged; none when it must be asked.
     position: Option<u64>,
     buffer: Vec<u8>,
@@ -73,13 +75,20 @@ pub struct Courier {
 }
 
 impl Courier {
-    pub fn new(spool: Spool, store: Store, transcript: Transcript, news: Teller) -> Courier {
+    pub fn new(
+        spool: Spool,
+        store: Store,
+        transcript: Transcript,
+        restores: bool,
+        news: Teller,
+    ) -> Courier {
         Courier {
             orders: Arc::default(),
             news,
             spool,
             store,
             transcript,
+            restores,
             position: None,
             buffer: vec![0; MAX_APPEND_BYTES],
             said: None,
@@ -96,6 +105,10 @@ impl Courier {
     }
 
     fn work(mut self) {
+        if self.restores {
+            self.restore();
+            self.news.tell(News::Restored);
+        }
         loop {
             let note = self.orders.read();
             if note.ask {
@@ -104,7 +117,7 @@ impl Courier {
             if note.handed_over {
                 break;
             }
-            self.orders.wait(note);
+            self.orders.wait(note, None);
         }
         let stop = self.ship();
         if let Stop::Refused(No::Fenced(_)) = stop {
@@ -112,6 +125,32 @@ impl Courier {
         }
         say(&stop.to_string());
         self.news.tell(News::Shipped);
+    }
+
+    /// Brings the session's transcript into the agent's home, however long the store is away: an agent that
+    /// began without it would know nothing of what it has done. Whether it may begin at all is asked later.
+    fn restore(&mut self) {
+        let mut patience = Patience::new();
+        let mut said = None;
+        loop {
+            let trouble = match self.transcript.restore(&mut self.store, &mut self.buffer) {
+                Ok(bytes) => {
+                    return say(&format!(
+                        "the session's transcript is restored: {bytes} bytes"
+                    ));
+                }
+                Err(trouble) => trouble,
+            };
+            let sentence = format!("the session's transcript is not restored: {trouble}");
+            if let Trouble::Store(No::Absent(_) | No::Fenced(_) | No::Forbidden(_)) = trouble {
+                return say(&sentence);
+            }
+            if said.as_ref() != Some(&sentence) {
+                say(&format!("{sentence}; trying again"));
+                said = Some(sentence);
+            }
+            thread::sleep(patience.pause());
+        }
     }
 
     /// Asks the store whether the agent may start.
@@ -150,7 +189,8 @@ impl Courier {
                 Ok(Step::Opened) => {}
                 Ok(Step::Appended) => patience = Patience::new(),
                 Ok(Step::AtEnd) if note.last => return Stop::Done,
-                Ok(Step::AtEnd) => self.orders.wait(note),
+                // The CLI writes its transcript also when it says nothing.
+                Ok(Step::AtEnd) => self.orders.wait(note, self.transcript.next_look()),
                 Err(Failure::Stop(stop)) => return stop,
                 Err(Failure::Store(error @ (No::Fenced(_) | No::Altered(_)))) => {
                     return Stop::Refused(error);
@@ -182,8 +222,10 @@ impl Courier {
         }
         let count = segment.read(position, &mut self.buffer)?;
         if count == 0 {
-            if is_last && !segment.has_verdict()? {
-                self.transcript.finish(&mut self.store, &mut self.buffer);
+            match is_last {
+                true if segment.has_verdict()? => {}
+                true => self.transcript.finish(&mut self.store, &mut self.buffer),
+                false => self.transcript.keep_up(&mut self.store, &mut self.buffer),
             }
             return Ok(Step::AtEnd);
         }

@@ -48,6 +48,11 @@ impl Door {
         }
     }
 
+    /// Takes away what a `ship` before this one opened: nobody answers there yet.
+    pub fn keep_shut(&self) -> io::Result<()> {
+        remove(&self.path)
+    }
+
     /// The next one who waits there, if there is one.
     pub fn next(&self) -> Option<UnixStream> {
         let (connection, _) = self.listener.as_ref()?.accept().ok()?;
@@ -73,12 +78,16 @@ impl Door {
 /// Opens the socket. One that is there already is of a `ship` before us: nobody else may write into
 /// the folder.
 fn listen(path: &Path) -> io::Result<UnixListener> {
-    match fs::remove_file(path) {
-        Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
-        _ => {}
-    }
+    remove(path)?;
     let listener = UnixListener::bind(path)?;
     fs::set_permissions(path, fs::Permissions::from_mode(MODE))?;
     listener.set_nonblocking(true)?;
     Ok(listener)
+}
+
+fn remove(path: &Path) -> io::Result<()> {
+    match fs::remove_file(path) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
+        _ => Ok(()),
+    }
 }

@@ -11,6 +11,8 @@ use rustix::event::{EventfdFlags, eventfd};
 /// What happened elsewhere.
 #[derive(Debug, PartialEq, Eq)]
 pub enum News {
+    /// The session's transcript is where the CLI looks for it, as far as there is one.
+    Restored,
     /// The store has nothing against a start of the agent, or gives no clear answer.
     MayStart,
     /// The store says that this attempt is over.

@@ -2,6 +2,7 @@
 //! and however much happens meanwhile, it is one note: go and look.
 
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
+use std::time::Instant;
 
 /// The note on the courier's desk.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -49,14 +50,20 @@ impl Orders {
         read
     }
 
-    /// Waits until there is something that `read` did not tell.
-    pub fn wait(&self, read: Note) {
+    /// Waits until there is something that `read` did not tell, or the time has come.
+    pub fn wait(&self, read: Note, until: Option<Instant>) {
         let is_known = |now: &mut Note| {
             !now.ask && !now.more && now.handed_over == read.handed_over && now.last == read.last
         };
         let note = self.lock();
         // Poisoned or not, a note is a few flags.
-        drop(self.changed.wait_while(note, is_known));
+        match until {
+            Some(until) => {
+                let left = until.saturating_duration_since(Instant::now());
+                drop(self.changed.wait_timeout_while(note, left, is_known));
+            }
+            None => drop(self.changed.wait_while(note, is_known)),
+        }
     }
 
     fn write(&self, change: impl FnOnce(&mut Note)) {
@@ -79,10 +86,10 @@ mod tests {
         orders.look();
         let read = orders.read();
         orders.look();
-        orders.wait(read);
+        orders.wait(read, None);
         let read = orders.read();
         orders.finish();
-        orders.wait(read);
+        orders.wait(read, None);
         assert!(orders.read().last);
     }
 

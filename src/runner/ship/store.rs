@@ -1,20 +1,21 @@
-//! The client of the output store: three requests, each with a deadline. Its files are read anew every
+//! The client of the output store: four requests, each with a deadline. Its files are read anew every
 //! time, since the kubelet replaces the token and the controller the certificates while we run.
 
 use std::fs;
+use std::io::Read;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
 use serde::de::DeserializeOwned;
-use ureq::Agent;
-use ureq::http::{Method, Request, StatusCode};
+use ureq::http::{Method, Request, Response, StatusCode, header};
 use ureq::tls::{Certificate, PemItem, RootCerts, TlsConfig, parse_pem};
 use ureq::unversioned::transport::DefaultConnector;
+use ureq::{Agent, Body};
 
 use self::resolver::Remembering;
 use crate::api::protocol::{
-    self, ACKED, MAX_APPEND_BYTES, OFFSET, Position, Refusal, RefusalReason,
+    self, ACKED, MAX_APPEND_BYTES, MAX_TRANSCRIPT_BYTES, OFFSET, Position, Refusal, RefusalReason,
 };
 use crate::api::run::path;
 
@@ -22,6 +23,9 @@ mod resolver;
 
 /// How long any request may take.
 pub const CALL_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// How long all of a transcript may take.
+const SESSION_TIMEOUT: Duration = Duration::from_secs(120);
 
 /// An answer is a few numbers or a sentence.
 const MAX_ANSWER_BYTES: u64 = 64 * 1024;
@@ -66,6 +70,8 @@ pub enum No {
     Altered(String),
     #[error("the output store is full: {0}")]
     Full(String),
+    #[error("the output store knows nothing of it: {0}")]
+    Absent(String),
     #[error("the output store is not ready: {0}")]
     Busy(String),
     #[error("the output store does not understand: {0}")]
@@ -148,6 +154,32 @@ impl Store {
         self.call(&Method::POST, &path, bytes, timeout)
     }
 
+    /// The transcript that this attempt continues, and its length if that is known before its end.
+    pub fn session(&mut self) -> Result<(impl Read + use<>, Option<u64>), No> {
+        let path = {
+            let Destination {
+                namespace,
+                job,
+                attempt,
+                ..
+            } = &self.destination;
+            protocol::transcript(namespace, job, *attempt)
+        };
+        let asked = self.send(&Method::GET, &path, &[], SESSION_TIMEOUT);
+        let response = asked.and_then(|mut response| match response.status() {
+            StatusCode::OK => Ok(Ok(response)),
+            status => Ok(Err(refusal(status, &whole(&mut response)?))),
+        });
+        let response = response.map_err(|error| {
+            self.client = None;
+            No::Unreachable(error)
+        })??;
+        let length = response.headers().get(header::CONTENT_LENGTH);
+        let length = length.and_then(|length| length.to_str().ok()?.parse().ok());
+        let body = response.into_body().into_with_config();
+        Ok((body.limit(MAX_TRANSCRIPT_BYTES + 1).reader(), length))
+    }
+
     fn call(
         &mut self,
         method: &Method,
@@ -172,6 +204,17 @@ impl Store {
         body: &[u8],
         timeout: Duration,
     ) -> Result<(StatusCode, Vec<u8>), String> {
+        let mut response = self.send(method, path, body, timeout)?;
+        Ok((response.status(), whole(&mut response)?))
+    }
+
+    fn send(
+        &mut self,
+        method: &Method,
+        path: &str,
+        body: &[u8],
+        timeout: Duration,
+    ) -> Result<Response<Body>, String> {
         let token = read_file(&self.destination.token)?;
         let token = String::from_utf8_lossy(&token);
         let request = Request::builder()
@@ -185,10 +228,7 @@ impl Store {
             .configure_request(request)
             .timeout_global(Some(timeout))
             .build();
-        let mut response = agent.run(request).map_err(|error| error.to_string())?;
-        let answer = response.body_mut().with_config().limit(MAX_ANSWER_BYTES);
-        let answer = answer.read_to_vec().map_err(|error| error.to_string())?;
-        Ok((response.status(), answer))
+        agent.run(request).map_err(|error| error.to_string())
     }
 
     /// The client as of the certificates that are there now.
@@ -207,6 +247,11 @@ impl Store {
         });
         Ok(agent)
     }
+}
+
+fn whole(response: &mut Response<Body>) -> Result<Vec<u8>, String> {
+    let answer = response.body_mut().with_config().limit(MAX_ANSWER_BYTES);
+    answer.read_to_vec().map_err(|error| error.to_string())
 }
 
 fn read_file(path: &PathBuf) -> Result<Vec<u8>, String> {
@@ -266,9 +311,8 @@ fn refusal(status: StatusCode, answer: &[u8]) -> No {
         (RefusalReason::Gap, Some(length)) => No::Gap(length),
         (RefusalReason::Altered, _) => No::Altered(message),
         (RefusalReason::Full, _) => No::Full(message),
-        (RefusalReason::Retry | RefusalReason::Unauthorized | RefusalReason::NotFound, _) => {
-            No::Busy(message)
-        }
+        (RefusalReason::NotFound, _) => No::Absent(message),
+        (RefusalReason::Retry | RefusalReason::Unauthorized, _) => No::Busy(message),
         (RefusalReason::BadRequest | RefusalReason::TooLarge | RefusalReason::Gap, _) => {
             No::Strange(message)
         }

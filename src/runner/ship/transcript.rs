@@ -1,25 +1,23 @@
-//! The session's transcript: the CLI's own file in the agent's home, kept in the store so that another
-//! pod can resume the session. It is the agent's to write and no evidence of anything: nothing about it
-//! may lead us out of the home, or hold the output back.
+//! The session's transcript between the agent's home and the store, so that another pod can resume the
+//! session: it is restored before the agent starts, and what the CLI appends then is sent. It is the agent's
+//! to write and no evidence of anything: nothing about it may hold the output back.
 
 use std::fs::File;
-use std::io;
+use std::io::{self, Read, Write};
 use std::os::unix::fs::{FileExt, MetadataExt};
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::time::{Duration, Instant};
-
-use rustix::fs::{CWD, Mode, OFlags, ResolveFlags, openat, openat2};
 
 use super::say;
 use super::store::{No, Store};
-use crate::api::protocol::MAX_TRANSCRIPT_BYTES;
 use crate::api::run::path;
+use crate::runner::session;
 
-/// How often it is looked at while output comes.
-const EVERY: Duration = Duration::from_secs(3);
+/// How often it is looked at.
+pub const EVERY: Duration = Duration::from_secs(1);
 
 /// The same after an error.
-const AFTER_ERROR: Duration = Duration::from_secs(30);
+const AFTER_ERROR: Duration = Duration::from_secs(5);
 
 /// How long it may hold the output back; what is left is sent the next time.
 const BUDGET: Duration = Duration::from_millis(500);
@@ -36,9 +34,15 @@ pub struct Place {
     /// The session; its transcript is kept with the output
     #[arg(long, value_parser = session_id)]
     session_id: Option<String>,
+    /// The session goes on: its transcript is restored before the agent starts
+    #[arg(long, requires_all = ["session_id", "url"])]
+    pub resume: bool,
     /// The agent's home
     #[arg(long, hide = true, default_value = path::HOME)]
     home: PathBuf,
+    /// The agent's working directory
+    #[arg(long, hide = true, default_value = path::WORKSPACE)]
+    workspace: PathBuf,
 }
 
 /// It becomes part of a path.
@@ -50,26 +54,32 @@ fn session_id(text: &str) -> Result<String, &'static str> {
     }
 }
 
-/// Why the transcript was not sent.
+/// Why the transcript was not sent, or not restored.
 #[derive(Debug, thiserror::Error)]
-enum Trouble {
+pub enum Trouble {
     #[error("{0}")]
     Store(#[from] No),
     #[error("{0}")]
-    File(#[from] io::Error),
-    #[error("it is no regular file")]
-    NoFile,
-    #[error("it is larger than {} MiB", MAX_TRANSCRIPT_BYTES >> 20)]
-    TooLarge,
+    File(#[from] session::Trouble),
+    #[error("it can't be written into the agent's home: {0}")]
+    Write(io::Error),
+    #[error("it broke off on its way: {0}")]
+    Broken(io::Error),
     #[error("the store has {0} bytes of it, which is not what was sent")]
     Apart(u64),
+}
+
+impl From<io::Error> for Trouble {
+    fn from(error: io::Error) -> Trouble {
+        Trouble::File(error.into())
+    }
 }
 
 /// The transcript on its way.
 #[derive(Debug)]
 pub struct Transcript {
-    /// The home, and the file beneath it; none without a session.
-    place: Option<(PathBuf, PathBuf)>,
+    /// None without a session.
+    file: Option<session::Transcript>,
     sent: Option<Sent>,
     next: Instant,
     said: Option<String>,
@@ -86,16 +96,43 @@ struct Sent {
 
 impl Transcript {
     pub fn new(place: &Place) -> Transcript {
-        let beneath = |session: &String| {
-            let file = beneath_home(Path::new(path::WORKSPACE), session);
-            (place.home.clone(), file)
-        };
+        let file =
+            |session: &String| session::Transcript::of(session, &place.workspace, &place.home);
         Transcript {
-            place: place.session_id.as_ref().map(beneath),
+            file: place.session_id.as_ref().map(file),
             sent: None,
             next: Instant::now(),
             said: None,
         }
+    }
+
+    /// Brings what the store has of the session into the agent's home; how many bytes. What was begun of it
+    /// before is done anew. A line that was torn is left away: the CLI would write on behind it.
+    pub fn restore(&mut self, store: &mut Store, buffer: &mut [u8]) -> Result<u64, Trouble> {
+        let Some(transcript) = &self.file else {
+            return Ok(0);
+        };
+        let (mut from, expected) = store.session()?;
+        let mut file = transcript.create().map_err(Trouble::Write)?;
+        let (mut length, mut whole) = (0, 0);
+        loop {
+            let count = from.read(buffer).map_err(Trouble::Broken)?;
+            if count == 0 {
+                break;
+            }
+            let piece = &buffer[..count];
+            file.write_all(piece).map_err(Trouble::Write)?;
+            if let Some(newline) = piece.iter().rposition(|byte| *byte == b'\n') {
+                whole = length + newline as u64 + 1;
+            }
+            length += count as u64;
+        }
+        if expected.is_some_and(|expected| expected != length) {
+            return Err(Trouble::Broken(io::ErrorKind::UnexpectedEof.into()));
+        }
+        file.set_len(whole).map_err(Trouble::Write)?;
+        self.sent = Some(Sent::of(&file, whole)?);
+        Ok(whole)
     }
 
     /// Sends what is new, if it is time to.
@@ -103,6 +140,11 @@ impl Transcript {
         if Instant::now() >= self.next {
             self.send(store, buffer, BUDGET);
         }
+    }
+
+    /// When it is to be looked at again; none without a session.
+    pub fn next_look(&self) -> Option<Instant> {
+        self.file.as_ref().map(|_| self.next)
     }
 
     /// Sends all that is left; the agent's processes are gone.
@@ -115,8 +157,13 @@ impl Transcript {
         let pause = if result.is_ok() { EVERY } else { AFTER_ERROR };
         self.next = Instant::now() + pause;
         let Err(trouble) = result else { return };
-        // Nobody knows how much of it arrived.
-        self.sent = None;
+        if !matches!(
+            trouble,
+            Trouble::Store(No::Busy(_) | No::Full(_) | No::Unreachable(_))
+        ) {
+            // Nobody knows what the store has now.
+            self.sent = None;
+        }
         let sentence = format!("the session's transcript is not kept: {trouble}");
         if self.said.as_ref() != Some(&sentence) {
             say(&sentence);
@@ -130,12 +177,15 @@ impl Transcript {
         buffer: &mut [u8],
         until: Instant,
     ) -> Result<(), Trouble> {
-        let Some(file) = self.open()? else {
+        let Some(transcript) = &self.file else {
             return Ok(());
         };
-        let (length, inode) = (file.metadata()?.len(), file.metadata()?.ino());
+        let Some(file) = transcript.open()? else {
+            return Ok(());
+        };
+        let length = file.metadata()?.len();
         let mut offset = match &self.sent {
-            Some(sent) if sent.is_begin_of(&file, length, inode) => sent.length,
+            Some(sent) if sent.is_begin_of(&file)? => sent.length,
             _ => 0,
         };
         while offset < length {
@@ -156,78 +206,42 @@ impl Transcript {
             let tail = buffer[count.saturating_sub(TAIL_BYTES)..count].to_vec();
             self.sent = Some(Sent {
                 length: offset,
-                inode,
+                inode: file.metadata()?.ino(),
                 tail,
             });
         }
         Ok(())
     }
-
-    /// None while there is no such file.
-    fn open(&self) -> Result<Option<File>, Trouble> {
-        let Some((home, beneath)) = &self.place else {
-            return Ok(None);
-        };
-        let file = match open_beneath(home, beneath) {
-            Ok(file) => file,
-            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
-            Err(error) => return Err(error.into()),
-        };
-        let metadata = file.metadata()?;
-        match metadata.len() {
-            _ if !metadata.is_file() => Err(Trouble::NoFile),
-            length if length > MAX_TRANSCRIPT_BYTES => Err(Trouble::TooLarge),
-            _ => Ok(Some(file)),
-        }
-    }
 }
 
 impl Sent {
+    /// That all of a file is in the store.
+    fn of(file: &File, length: u64) -> io::Result<Sent> {
+        let count = length.min(TAIL_BYTES as u64);
+        let mut tail = vec![0; count as usize];
+        file.read_exact_at(&mut tail, length - count)?;
+        Ok(Sent {
+            length,
+            inode: file.metadata()?.ino(),
+            tail,
+        })
+    }
+
     /// True when the file still begins with what was sent, as far as its end tells.
-    fn is_begin_of(&self, file: &File, length: u64, inode: u64) -> bool {
+    fn is_begin_of(&self, file: &File) -> io::Result<bool> {
+        let metadata = file.metadata()?;
         let mut tail = vec![0; self.tail.len()];
         let begin = self.length - self.tail.len() as u64;
-        inode == self.inode
-            && length >= self.length
+        Ok(metadata.ino() == self.inode
+            && metadata.len() >= self.length
             && file.read_exact_at(&mut tail, begin).is_ok()
-            && tail == self.tail
+            && tail == self.tail)
     }
-}
-
-/// Where the CLI keeps a session's transcript: beneath the home, in a folder named after the working
-/// directory.
-fn beneath_home(workspace: &Path, session: &str) -> PathBuf {
-    let plain = |c: char| if c.is_ascii_alphanumeric() { c } else { '-' };
-    let slug: String = workspace.to_string_lossy().chars().map(plain).collect();
-    Path::new(".claude/projects")
-        .join(slug)
-        .join(format!("{session}.jsonl"))
-}
-
-/// Follows no link: the agent could lead one to whatever we can read.
-fn open_beneath(home: &Path, beneath: &Path) -> io::Result<File> {
-    let folder = OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC;
-    let home = openat(CWD, home, folder, Mode::empty())?;
-    // To open a FIFO would wait for its writer.
-    let reading = OFlags::RDONLY | OFlags::NONBLOCK | OFlags::NOCTTY | OFlags::CLOEXEC;
-    let resolve = ResolveFlags::BENEATH | ResolveFlags::NO_SYMLINKS;
-    Ok(openat2(&home, beneath, reading, Mode::empty(), resolve)?.into())
 }
 
 #[cfg(test)]
 mod tests {
-    use std::fs;
-    use std::os::unix::fs::symlink;
-
     use super::*;
-
-    #[test]
-    fn the_path_is_the_clis() {
-        assert_eq!(
-            beneath_home(Path::new("/workspace"), "5f0c"),
-            Path::new(".claude/projects/-workspace/5f0c.jsonl")
-        );
-    }
 
     #[test]
     fn a_session_is_no_path() {
@@ -235,22 +249,5 @@ mod tests {
             assert!(session_id(bad).is_err(), "{bad:?}");
         }
         assert!(session_id("5f0c1a2b-0000-4000-8000-000000000000").is_ok());
-    }
-
-    #[test]
-    fn no_link_is_followed_wherever_it_stands() {
-        let home = tempfile::tempdir().unwrap();
-        let (outside, inside) = (home.path().join("other"), home.path().join("home"));
-        fs::create_dir_all(inside.join("real")).unwrap();
-        fs::create_dir(&outside).unwrap();
-        fs::write(outside.join("file"), "secret").unwrap();
-        fs::write(inside.join("real/file"), "mine").unwrap();
-        symlink(&outside, inside.join("folder")).unwrap();
-        symlink(outside.join("file"), inside.join("link")).unwrap();
-        symlink("real/file", inside.join("relative")).unwrap();
-        for bad in ["folder/file", "link", "relative", "../other/file"] {
-            assert!(open_beneath(&inside, Path::new(bad)).is_err(), "{bad}");
-        }
-        assert!(open_beneath(&inside, Path::new("real/file")).is_ok());
     }
 }

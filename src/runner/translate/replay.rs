@@ -35,8 +35,7 @@ pub fn run(options: &Options, mut stream: impl Read, mut events: impl Write) -> 
         job: "recorded".into(),
         agent: "recorded".into(),
         attempt: 1,
-        session_id: None,
-        model: None,
+        ..RunIdentity::default()
     });
     let mut out = Vec::new();
     translator.start(started_at, &mut out);

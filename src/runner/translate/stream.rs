@@ -55,6 +55,7 @@ impl Stream {
             attempt,
             session_id,
             model,
+            cost_before_usd,
         } = &self.identity;
         let body = Body::Start {
             message: &format!("attempt {attempt} of Job {job} starts agent {agent}"),
@@ -63,6 +64,7 @@ impl Stream {
             attempt: *attempt,
             session_id: session_id.as_deref(),
             model: model.as_deref(),
+            cost_before_usd: *cost_before_usd,
         };
         self.writer
             .write(now, Place::default(), body, None::<()>, out);
@@ -207,7 +209,7 @@ impl Stream {
             stopped_by: ended.stopped_by,
             turns: facts.turns,
             cost_usd: facts.cost_usd,
-            cost_before_usd: None,
+            cost_before_usd: self.identity.cost_before_usd,
             usage: facts.usage,
             session_id: self.identity.session_id.clone().or(facts.session_id),
             started_at: Some(ended.started_at),

@@ -6,7 +6,8 @@ use axum::Json;
 use axum::body::Body;
 use axum::extract::rejection::QueryRejection;
 use axum::extract::{Path, Query, State};
-use axum::http::HeaderMap;
+use axum::http::{HeaderMap, header};
+use axum::response::{IntoResponse, Response};
 use serde::Deserialize;
 
 use super::body::{Taken, pass_over, take};
@@ -67,6 +68,18 @@ pub async fn transcript<G: Gate>(
     let Taken { bytes, room: _room } = taken;
     let written = shared.records.transcribe(shipper, asked.offset, bytes);
     Ok(Json(written.await?))
+}
+
+pub async fn session<G: Gate>(
+    State(shared): State<Arc<Shared<G>>>,
+    at: At,
+    headers: HeaderMap,
+) -> Result<Response, Refused> {
+    let shipper = shared.shipper(&at, &headers).await?;
+    let session = shared.records.session(shipper).await?;
+    // So that one that broke off is known to be no whole one.
+    let length = [(header::CONTENT_LENGTH, session.length)];
+    Ok((length, Body::from_stream(session.stream)).into_response())
 }
 
 impl<G: Gate> Shared<G> {

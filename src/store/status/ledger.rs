@@ -264,14 +264,13 @@ impl Entry {
         let (Some(sealed), Some(job)) = (sealed, &self.job) else {
             return;
         };
-        let arrived = self.known.output.as_ref().map_or(0, |output| output.bytes);
         self.known.output = Some(sealing::output(sealed));
         // Also where a store before this one said that there was no room.
         self.known.flow = Flow::Flowing;
         if let Some(how) = &sealed.altered {
             self.known.intact = Some(Intact::Altered(how.clone()));
         } else if !matches!(self.known.intact, Some(Intact::Altered(_))) && !is_altered(job) {
-            let intact = seal::intact(job, &self.verdicts, sealed.missing, arrived);
+            let intact = seal::intact(job, &sealed.came, sealed.missing);
             self.known.intact = Some(intact);
         }
     }

@@ -24,6 +24,7 @@ use crate::api::{
     reason::{ExitReason, Phase, Reason},
     verdict::{Segment, StoppedBy, Verdict},
 };
+use crate::plan::seal::Came;
 
 const PATIENCE: Duration = Duration::from_secs(10);
 
@@ -135,6 +136,14 @@ impl Sealer for Volume {
             missing: 0,
             at: time(),
             altered: None,
+            came: [(
+                1,
+                Came {
+                    bytes: 90,
+                    spoken: true,
+                },
+            )]
+            .into(),
         })
     }
 }

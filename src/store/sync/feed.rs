@@ -84,7 +84,11 @@ impl Keeper {
     }
 
     /// The record with this shipper's segment as its newest; makes what lacks.
-    fn record_of(&mut self, shipper: &Shipper, round: &mut Round) -> Result<&mut Record, Failed> {
+    pub(super) fn record_of(
+        &mut self,
+        shipper: &Shipper,
+        round: &mut Round,
+    ) -> Result<&mut Record, Failed> {
         let key = &shipper.record;
         if shipper.ended && !self.records.contains_key(key) {
             return Err(sealed().into());
@@ -234,7 +238,7 @@ impl Keeper {
     }
 
     /// Notes what is to be synced, told and answered.
-    fn answer(
+    pub(super) fn answer(
         &mut self,
         key: &RecordKey,
         done: Result<Written, Failed>,

@@ -161,18 +161,30 @@ fn sealed_document(
     let text = closing_lines(&record.lines, &closing, now);
     let mut lines = record.lines.clone();
     lines.add_closing(text.as_bytes());
-    let ended = lines.end().is_some();
-    let counted = closing.counted.filter(|_| !ended).unwrap_or_default();
+    let missing = missing(&document, &closing);
     document.close(closing);
     document.sealed = Some(Seal {
         at: now,
         bytes: lines.length,
         lines: lines.lines,
         sha256: lines.sha256(),
-        missing: counted.saturating_sub(record.lines.segment_length()),
+        missing,
         closing: text,
     });
     document
+}
+
+/// What was counted and never came, of all attempts.
+fn missing(document: &Document, closing: &Closing) -> u64 {
+    let of_attempt = |(attempt, counted): (&u32, &u64)| {
+        let mut segments = document.segments.iter();
+        match segments.find(|segment| segment.attempt == *attempt) {
+            Some(segment) if segment.ended => 0,
+            Some(segment) => counted.saturating_sub(segment.length.unwrap_or_default()),
+            None => *counted,
+        }
+    };
+    closing.counted.iter().map(of_attempt).sum()
 }
 
 fn close(record: &mut Record, disk: &mut dyn crate::store::disk::Disk) -> Result<(), Failed> {

@@ -27,8 +27,17 @@ fn good() -> Vec<(&'static str, Value)> {
         (
             "a Job that says everything",
             job(
-                json!({"agent": "reviewer", "prompt": "Review.", "model": "opus", "timeout": "1h30m", "cancel": false}),
+                json!({"agent": "reviewer", "prompt": "Review.", "model": "opus", "timeout": "1h30m", "cancel": false,
+                    "outputSchema": "{\"type\": \"object\"}", "resume": {"job": "earlier"}, "suspend": true}),
             ),
+        ),
+        (
+            "the largest schemas",
+            job(json!({"agent": "reviewer", "outputSchema": "é".repeat(16_384)})),
+        ),
+        (
+            "as many attempts as there can be",
+            agent(json!({"maxAttempts": 32, "onDisruption": "fail"})),
         ),
         (
             "a Job whose cancellation came with it",

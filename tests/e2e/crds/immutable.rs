@@ -1,6 +1,9 @@
 //! A Job is one run: what it asks for can't be changed, and a cancellation can't be taken back.
 
-use herdctl::api::job::Job;
+use herdctl::api::{
+    job::{Job, ResumeFrom},
+    reason::Reason,
+};
 use kube::{
     Api,
     api::{Patch, PatchParams},
@@ -36,6 +39,10 @@ async fn nothing_that_a_job_says_can_be_changed_or_taken_out() {
         .job_with(&unique("nobody"), |spec| {
             spec.model = Some("opus".to_owned());
             spec.timeout = Some("1h".into());
+            spec.output_schema = Some("{}".into());
+            spec.resume = Some(ResumeFrom {
+                job: "earlier".to_owned(),
+            });
         })
         .await;
     let changes = vec![
@@ -55,6 +62,22 @@ async fn nothing_that_a_job_says_can_be_changed_or_taken_out() {
             "spec.timeout",
         ),
         ("no timeout", json!({"timeout": null}), "spec.timeout"),
+        (
+            "another schema",
+            json!({"outputSchema": "{ }"}),
+            "spec.outputSchema",
+        ),
+        (
+            "no schema",
+            json!({"outputSchema": null}),
+            "spec.outputSchema",
+        ),
+        (
+            "another Job to continue",
+            json!({"resume": {"job": "other"}}),
+            "spec.resume",
+        ),
+        ("no Job to continue", json!({"resume": null}), "spec.resume"),
     ];
     assert_fixed(&team.jobs(), &name, changes).await;
 }
@@ -73,6 +96,16 @@ async fn nothing_can_be_added_to_what_a_job_says() {
         ),
         ("a model", json!({"model": "haiku"}), "spec.model"),
         ("a timeout", json!({"timeout": "2h"}), "spec.timeout"),
+        (
+            "a schema",
+            json!({"outputSchema": "{}"}),
+            "spec.outputSchema",
+        ),
+        (
+            "a Job to continue",
+            json!({"resume": {"job": "other"}}),
+            "spec.resume",
+        ),
     ];
     assert_fixed(&team.jobs(), &name, changes).await;
 }
@@ -90,4 +123,58 @@ async fn a_cancellation_can_not_be_taken_back() {
         ("no cancel", json!({"cancel": null}), "spec.cancel"),
     ];
     assert_fixed(&team.jobs(), &name, changes).await;
+}
+
+#[tokio::test]
+async fn a_job_is_suspended_and_goes_on_as_often_as_one_likes() {
+    let team = Team::shared().await;
+    let name = team.job(&unique("nobody")).await;
+    for spec in [
+        json!({"suspend": true}),
+        json!({"suspend": false}),
+        json!({"suspend": true}),
+        json!({"suspend": null}),
+    ] {
+        change(&team.jobs(), &name, spec.clone())
+            .await
+            .unwrap_or_else(|error| panic!("{spec}: {error}"));
+        team.change(&name, spec).await;
+    }
+}
+
+#[tokio::test]
+async fn a_resume_prompt_comes_with_the_end_of_a_suspension_and_at_no_other_time() {
+    let team = Team::shared().await;
+    let name = team.job(&unique("nobody")).await;
+    let field = "spec.resumePrompt";
+    let prompt = json!({"resumePrompt": "Go on."});
+    let both = |suspend: bool| json!({"suspend": suspend, "resumePrompt": "Go on."});
+    team.pending(&name, Reason::AgentNotFound).await;
+    let early = vec![
+        ("a prompt for a Job that waits", prompt.clone(), field),
+        ("a prompt with a suspension", both(true), field),
+        ("a prompt with suspend: false", both(false), field),
+    ];
+    assert_fixed(&team.jobs(), &name, early).await;
+    team.change(&name, json!({"suspend": true})).await;
+    team.pending(&name, Reason::Suspended).await;
+    let while_suspended = vec![
+        ("a prompt for a suspended Job", prompt, field),
+        ("a prompt and still suspended", both(true), field),
+    ];
+    assert_fixed(&team.jobs(), &name, while_suspended).await;
+    change(
+        &team.jobs(),
+        &name,
+        json!({"suspend": null, "resumePrompt": "Go on."}),
+    )
+    .await
+    .expect("suspend can be taken out too");
+    team.change(&name, both(false)).await;
+    team.pending(&name, Reason::AgentNotFound).await;
+    let late = vec![
+        ("another prompt", json!({"resumePrompt": "Stop."}), field),
+        ("no prompt", json!({"resumePrompt": null}), field),
+    ];
+    assert_fixed(&team.jobs(), &name, late).await;
 }

@@ -78,6 +78,13 @@ async fn bad_jobs_are_refused() {
             bad("a timeout of more than 720h", job(json!({"agent": "reviewer", "timeout": "720h1s"})), "spec.timeout"),
             bad("a cancel that is no boolean", job(json!({"agent": "reviewer", "cancel": "yes"})), "spec.cancel"),
             bad("a model with a space", job(json!({"agent": "reviewer", "model": "claude sonnet"})), "spec.model"),
+            bad("a suspend that is no boolean", job(json!({"agent": "reviewer", "suspend": "yes"})), "spec.suspend"),
+            bad("nothing to resume", job(json!({"agent": "reviewer", "resume": {}})), "spec.resume.job"),
+            bad("a name to resume that is none", job(json!({"agent": "reviewer", "resume": {"job": "Review"}})), "spec.resume.job"),
+            bad("a resume prompt of 49,153 two-byte characters", job(json!({"agent": "reviewer", "resumePrompt": "é".repeat(49_153)})), "spec.resumePrompt"),
+            bad("an empty schema", job(json!({"agent": "reviewer", "outputSchema": ""})), "spec.outputSchema"),
+            bad("a schema of 32,769 bytes", job(json!({"agent": "reviewer", "outputSchema": "a".repeat(32_769)})), "spec.outputSchema"),
+            bad("a schema of 16,385 two-byte characters", job(json!({"agent": "reviewer", "outputSchema": "é".repeat(16_385)})), "spec.outputSchema"),
             bad("a model that is an option", job(json!({"agent": "reviewer", "model": "--resume"})), "spec.model"),
         ],
     )
@@ -135,6 +142,26 @@ async fn bad_agents_are_refused() {
                 "a budget below nothing",
                 agent(json!({"maxBudgetUSD": -1})),
                 "spec.maxBudgetUSD",
+            ),
+            bad(
+                "no attempt at all",
+                agent(json!({"maxAttempts": 0})),
+                "spec.maxAttempts",
+            ),
+            bad(
+                "33 attempts",
+                agent(json!({"maxAttempts": 33})),
+                "spec.maxAttempts",
+            ),
+            bad(
+                "another answer to a disruption",
+                agent(json!({"onDisruption": "retry"})),
+                "spec.onDisruption",
+            ),
+            bad(
+                "a schema of 16,385 two-byte characters",
+                agent(json!({"outputSchema": "é".repeat(16_385)})),
+                "spec.outputSchema",
             ),
             bad(
                 "a permission mode that the CLI does not know",

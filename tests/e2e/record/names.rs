@@ -1,23 +1,15 @@
 //! Promise: a name that comes back has a record of its own, and never the one that the name had before.
 
 use herdctl::api::job::{Job, JobSpec};
-use k8s_openapi::api::{
-    core::v1::{Namespace, Secret},
-    rbac::v1::RoleBinding,
-};
-use kube::{
-    Api, Client, ResourceExt,
-    api::{DeleteParams, PostParams},
-};
-use serde_json::json;
+use kube::{ResourceExt, api::PostParams};
 
 use crate::{
-    cluster,
+    own::Own,
     record::{
         proof::{self, Sealed},
         reader, volume,
     },
-    team::{SECRET, SECRET_KEY, Team, namespace::TEAM_A, unique},
+    team::{Team, namespace::TEAM_A, unique},
     wait::{RUN, until_gone},
 };
 
@@ -86,70 +78,17 @@ async fn a_job_that_has_no_record_yet_shows_nobody_elses() {
     team.cancel(&name).await;
 }
 
-/// A namespace that a team has to itself for a while.
-struct Own {
-    name: &'static str,
-    uid: String,
-    platform: Client,
-}
-
-impl Own {
-    async fn create(name: &'static str, team: &Team) -> Own {
-        let platform = cluster::as_platform().await;
-        let namespaces: Api<Namespace> = Api::all(platform.clone());
-        let new = serde_json::from_value(json!({"metadata": {"name": name, "labels":
-            {"pod-security.kubernetes.io/enforce": "restricted"}}}));
-        let created = namespaces
-            .create(&PostParams::default(), &new.unwrap())
-            .await
-            .unwrap();
-        let bindings: Api<RoleBinding> = Api::namespaced(platform.clone(), name);
-        let binding = serde_json::from_value(json!({
-            "metadata": {"name": "dev"},
-            "roleRef": {"apiGroup": "rbac.authorization.k8s.io", "kind": "ClusterRole", "name": "edit"},
-            "subjects": [{"apiGroup": "rbac.authorization.k8s.io", "kind": "User", "name": "dev"}],
-        }));
-        bindings
-            .create(&PostParams::default(), &binding.unwrap())
-            .await
-            .unwrap();
-        let secret = serde_json::from_value(json!({"metadata": {"name": SECRET},
-            "stringData": {SECRET_KEY: "scripted-text"}}))
-        .unwrap();
-        let secrets: Api<Secret> = Api::namespaced(team.client.clone(), name);
-        crate::wait::until_true("dev may work in it", crate::wait::SOON, || async {
-            let made = secrets.create(&PostParams::default(), &secret).await;
-            made.map(|_| ()).map_err(|error| error.to_string())
-        })
-        .await;
-        Own {
-            name,
-            uid: created.uid().unwrap(),
-            platform,
-        }
-    }
-
-    async fn delete(self) {
-        let namespaces: Api<Namespace> = Api::all(self.platform);
-        namespaces
-            .delete(self.name, &DeleteParams::default())
-            .await
-            .unwrap();
-        until_gone(&namespaces, self.name, &self.uid, RUN).await;
-    }
-}
-
 #[tokio::test]
 async fn a_namespace_of_the_same_name_has_none_of_the_old_ones_records() {
     let team = Team::shared().await;
-    let name: &'static str = Box::leak(unique("own").into_boxed_str());
+    let own = Own::create(unique("own"), &team).await;
+    let name = own.name;
     let mine = team.elsewhere(name);
-    let own = Own::create(name, &team).await;
     let agent = mine.agent("text").await;
     let first = say(&mine, name, &agent, "job", "a secret of the first").await;
     let other = say(&mine, name, &agent, "other", "another secret").await;
     own.delete().await;
-    let own = Own::create(name, &team).await;
+    let own = Own::create(name.to_owned(), &team).await;
     for job in ["job", "other"] {
         assert_eq!(
             reader::output(&mine.client, name, job).await,

@@ -11,7 +11,7 @@ use axum::body::Bytes;
 use axum::extract::{DefaultBodyLimit, Path, Query, State};
 use axum::http::{HeaderMap, StatusCode};
 use axum::response::{IntoResponse, Response};
-use axum::routing::{post, put};
+use axum::routing::{get, post, put};
 use axum::serve::Listener;
 use herdctl::api::protocol::{MAX_APPEND_BYTES, Position, Refusal, RefusalReason};
 use serde::Deserialize;
@@ -41,6 +41,10 @@ pub struct Arrived {
     /// The attempt's segment: acknowledged, all of it.
     pub segment: Vec<u8>,
     pub transcript: Vec<u8>,
+    /// What the session's attempts before this one left; none for no transcript.
+    pub session: Option<Vec<u8>>,
+    /// So often the session was asked for.
+    pub sessions: usize,
     /// Requests, whatever became of them.
     pub asked: usize,
     /// Times that the stream was taken up.
@@ -94,6 +98,7 @@ pub fn router(arrived: Shared) -> Router {
         .route(attempt, put(open))
         .route(&format!("{attempt}/output"), post(append))
         .route(&format!("{attempt}/transcript"), post(transcript))
+        .route(&format!("{attempt}/transcript"), get(session))
         .layer(DefaultBodyLimit::max(MAX_APPEND_BYTES))
         .with_state(arrived)
 }
@@ -146,6 +151,30 @@ async fn transcript(
         Ok(arrived.transcript.len())
     };
     answer(&arrived, &whose, &headers, own, take).await
+}
+
+/// Its bytes are the transcript from then on.
+async fn session(
+    State(arrived): State<Shared>,
+    Path(whose): Whose,
+    headers: HeaderMap,
+) -> Response {
+    let own = arrived.lock().unwrap().transcript_answer;
+    let take = |arrived: &mut Arrived| {
+        arrived.sessions += 1;
+        let Some(session) = arrived.session.clone() else {
+            return Err((RefusalReason::NotFound, 0));
+        };
+        arrived.transcript = session;
+        Ok(arrived.transcript.len())
+    };
+    let answered = answer(&arrived, &whose, &headers, own, take).await;
+    match answered.status() {
+        StatusCode::OK if own.is_none() => {
+            arrived.lock().unwrap().transcript.clone().into_response()
+        }
+        _ => answered,
+    }
 }
 
 /// The length after it, or the reason against it and the length that is there.

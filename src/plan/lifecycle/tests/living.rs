@@ -111,8 +111,22 @@ fn a_second_pod_under_the_same_name_does_not_continue_a_lost_attempt() {
         uid: "another".into(),
         ..pod_running()
     };
-    let done = written(&job, after(&job, seen(another), at(5)));
+    let done = written(&job, after(&job, seen(another.clone()), at(5)));
     assert_eq!(reason(&done), Some(Reason::PodDeleted));
+    let delete = after(&done, seen(another.clone()), at(6));
+    assert!(
+        matches!(&delete, Action::DeletePod { uid, .. } if uid == "another"),
+        "{delete:?}"
+    );
+    let dead = PodFacts {
+        terminal: true,
+        ..another
+    };
+    let release = after(&done, seen(dead), at(7));
+    assert!(
+        matches!(&release, Action::ReleasePod { uid, .. } if uid == "another"),
+        "{release:?}"
+    );
 }
 
 #[test]

@@ -8,6 +8,7 @@ use crate::api::{
     record::Progress,
     verdict::{Segment, StoppedBy, Verdict},
 };
+use crate::plan::seal::Came;
 
 fn time() -> DateTime<Utc> {
     DateTime::from_timestamp(1_800_000_000, 0).unwrap()
@@ -91,6 +92,11 @@ fn verdict() -> News {
     }
 }
 
+const SPOKEN: Came = Came {
+    bytes: 900,
+    spoken: true,
+};
+
 fn sealed() -> Sealed {
     Sealed {
         path: "/data/x".into(),
@@ -100,6 +106,7 @@ fn sealed() -> Sealed {
         missing: 0,
         at: time(),
         altered: None,
+        came: [(1, SPOKEN)].into(),
     }
 }
 

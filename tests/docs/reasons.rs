@@ -1,7 +1,5 @@
-//! What the documents promise to list whole is listed whole: a reason that nobody explains is a riddle
-//! for whoever meets it in a status.
-
-use std::{env, fs, path::PathBuf};
+//! Every reason stands in docs/reasons.md: one that nobody explains is a riddle for whoever meets it in a
+//! status.
 
 use herdctl::api::{
     crds,
@@ -32,24 +30,20 @@ fn reasons() -> Vec<Reason> {
 }
 
 fn rows() -> Vec<Row> {
-    let file = PathBuf::from(env::var("CARGO_MANIFEST_DIR").unwrap()).join("docs/reasons.md");
-    let text = fs::read_to_string(file).unwrap();
-    let lines = text.lines().filter(|line| line.starts_with('|'));
-    // The first two are the head and the line under it.
-    lines.skip(2).map(row).collect()
+    super::table("reasons.md").into_iter().map(row).collect()
 }
 
-fn row(line: &str) -> Row {
-    let cells: Vec<&str> = line.trim_matches('|').split('|').map(str::trim).collect();
-    let [phase, exit_reason, reason, meaning, next_step] = cells[..] else {
-        panic!("five cells are wanted: {line}")
+fn row(cells: Vec<String>) -> Row {
+    let Ok([phase, exit_reason, reason, meaning, next_step]) = <[String; 5]>::try_from(cells)
+    else {
+        panic!("five cells are wanted")
     };
     Row {
-        phase: phase.into(),
-        exit_reason: exit_reason.into(),
-        reason: reason.into(),
-        meaning: meaning.into(),
-        next_step: next_step.into(),
+        phase,
+        exit_reason,
+        reason,
+        meaning,
+        next_step,
     }
 }
 
