@@ -14,7 +14,7 @@ use k8s_openapi::api::core::v1::{ConfigMap, Pod};
 use kube::{
     ResourceExt,
     runtime::{
-        reflector::{self, store::Writer},
+        reflector::{self, ObjectRef, Store, store::Writer},
         watcher::Event,
     },
 };
@@ -32,6 +32,8 @@ pub struct Views {
     agents: View<Agent>,
     pods: View<Pod>,
     config_maps: View<ConfigMap>,
+    /// A pod is taken for that of whatever Job its owner's name leads to: a planted bug.
+    by_name: bool,
 }
 
 struct View<K: kube::Resource<DynamicType = ()> + Clone + 'static> {
@@ -51,7 +53,7 @@ pub const WATCHED: [Resource; 4] = [
 
 impl Views {
     /// Caches that are filled with what was there at this point of the history.
-    pub fn at(history: &[Change], point: usize) -> Views {
+    pub fn at(history: &[Change], point: usize, by_name: bool) -> Views {
         let (jobs, jobs_writer) = reflector::store();
         let (agents, agents_writer) = reflector::store();
         let (pods, pods_writer) = reflector::store();
@@ -72,6 +74,7 @@ impl Views {
             agents: View::new(Resource::Agents, agents_writer),
             pods: View::new(Resource::Pods, pods_writer),
             config_maps: View::new(Resource::ConfigMaps, published_writer),
+            by_name,
         };
         for resource in WATCHED {
             views.list(resource, history, point);
@@ -81,6 +84,7 @@ impl Views {
 
     /// Begins anew with what was there at this point; answers which Jobs to look at.
     pub fn list(&mut self, resource: Resource, history: &[Change], point: usize) -> Vec<Name> {
+        let by_name = self.by_name.then(|| self.caches.jobs.clone());
         match resource {
             Resource::Jobs => {
                 self.jobs.list(history, point, |_| {});
@@ -88,7 +92,7 @@ impl Views {
             }
             Resource::Pods => self
                 .pods
-                .list(history, point, prune_pod)
+                .list(history, point, pruned(by_name))
                 .iter()
                 .filter_map(owner)
                 .collect(),
@@ -106,13 +110,20 @@ impl Views {
 
     /// Reads the next event of a kind; answers which Jobs to look at.
     pub fn next(&mut self, resource: Resource, history: &[Change]) -> Vec<Name> {
+        let by_name = self.by_name.then(|| self.caches.jobs.clone());
         match resource {
-            Resource::Jobs => match self.jobs.next(history, |_| {}) {
-                Some((Kind::Deleted, _)) | None => Vec::new(),
-                Some((_, job)) => vec![name_of(&job)],
-            },
+            Resource::Jobs => {
+                let change = self.jobs.next(history, |_| {});
+                if by_name.is_some() {
+                    self.list(Resource::Pods, history, self.pods.read);
+                }
+                match change {
+                    Some((Kind::Deleted, _)) | None => Vec::new(),
+                    Some((_, job)) => vec![name_of(&job)],
+                }
+            }
             Resource::Pods => {
-                let change = self.pods.next(history, prune_pod);
+                let change = self.pods.next(history, pruned(by_name));
                 change.iter().filter_map(|(_, pod)| owner(pod)).collect()
             }
             Resource::Agents => {
@@ -205,6 +216,20 @@ fn typed<K: DeserializeOwned>(change: &Change, prune: impl Fn(&mut K)) -> K {
     let mut object = K::deserialize(change.object.as_ref()).unwrap();
     prune(&mut object);
     object
+}
+
+/// Prunes pods as the real watch does; with Jobs, the planted bug looks at the owner's name alone.
+fn pruned(by_name: Option<Store<Job>>) -> impl Fn(&mut Pod) {
+    move |pod| {
+        prune_pod(pod);
+        let namespace = pod.namespace().unwrap_or_default();
+        for owner in pod.owner_references_mut() {
+            let job = ObjectRef::new(&owner.name).within(&namespace);
+            if let Some(job) = by_name.as_ref().and_then(|jobs| jobs.get(&job)) {
+                owner.uid = job.uid().unwrap_or_default();
+            }
+        }
+    }
 }
 
 fn name_of(job: &Job) -> Name {

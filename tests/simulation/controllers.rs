@@ -99,7 +99,11 @@ impl World {
         let client = wire::client(process, &self.inbox);
         let stale = self.random.between(0, 4).min(self.api.history.len() as u64);
         let point = self.api.history.len() - usize::try_from(stale).unwrap();
-        let views = Views::at(&self.api.history, point);
+        let views = Views::at(
+            &self.api.history,
+            point,
+            self.scenario.bug == Some(Bug::OwnerNotLookedAt),
+        );
         let (started, skew) = (self.started, Arc::clone(&self.controllers[controller].skew));
         let ids = std::sync::atomic::AtomicU64::new(0);
         let context = Context {
@@ -128,8 +132,9 @@ impl World {
             passes: BTreeMap::new(),
             again: BTreeSet::new(),
         });
-        for change in self.api.history[point..].to_vec() {
-            self.deliver_later(controller, change.key.resource);
+        let missed = self.api.history[point..].iter().map(|change| change.key.resource);
+        for resource in missed.collect::<Vec<_>>() {
+            self.deliver_later(controller, resource);
         }
         self.after(1, 500, Event::LeaseSeen(process));
         self.after(1, 1000, Event::Lease(process));

@@ -76,7 +76,7 @@ impl World {
             },
         );
         match fault {
-            Some(Fault::Slow(time)) => self.after(time / 2, time, Event::Commit(number)),
+            Some(Fault::Slow(time)) => self.after(time / 4, time, Event::Commit(number)),
             _ => self.after(1, 60, Event::Commit(number)),
         }
     }

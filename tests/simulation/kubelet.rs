@@ -55,7 +55,7 @@ impl World {
         }
         self.check_agents();
         self.after(200, 1_500, Event::Pod(uid.to_owned(), Step::ReportRunning));
-        let runs = self.random.between(500, 25_000);
+        let runs = self.scenario.duration(uid);
         self.at(self.now + runs, Event::Pod(uid.to_owned(), Step::End));
     }
 

@@ -87,6 +87,9 @@ impl Scenario {
     /// Anything.
     pub fn by_chance(seed: u64) -> Scenario {
         let mut random = Random::new(seed).fork();
+        if random.once_in(4) {
+            return Scenario::name_again(seed, random);
+        }
         let jobs = random.between(1, 4);
         let controllers = 1 + usize::from(random.once_in(2));
         let mut deeds: Vec<(u64, Deed)> = (0..jobs)
@@ -134,6 +137,38 @@ impl Scenario {
             bug: None,
             told: false,
         }
+    }
+
+    /// A Job is deleted and its name comes back at once, while something is slow or lost.
+    fn name_again(seed: u64, mut random: Random) -> Scenario {
+        let controllers = 1 + usize::from(random.once_in(2));
+        let deleted = random.between(1_500, 12_000);
+        let mut deeds = vec![
+            (10, Deed::CreateJob(0)),
+            (deleted, Deed::DeleteJob(0)),
+            (deleted + 100, Deed::CreateAgain(0)),
+        ];
+        if random.once_in(2) {
+            let later = deleted + random.between(500, 40_000);
+            deeds.push((later, deed(&mut random, 0, controllers)));
+        }
+        let faults = (0..random.between(0, 3))
+            .map(|_| (random.between(3, 25), *random.pick(&Fault::ALL)))
+            .collect();
+        Scenario {
+            controllers,
+            lag: *random.pick(&[50, 300, 2_000, 8_000]),
+            deeds,
+            faults,
+            ..Scenario::calm(seed)
+        }
+    }
+
+    /// How long an attempt's agent works by itself, in milliseconds.
+    pub fn duration(&self, pod: &str) -> u64 {
+        let mut random = self.draw(pod);
+        let longest = *random.pick(&[2_000, 10_000, 25_000, 60_000]);
+        random.between(500, longest)
     }
 
     /// What an attempt's agent comes to by itself.

@@ -49,8 +49,11 @@ pub(super) fn after_the_end(seen: &Observed<'_>, status: &JobStatus, means: Mean
         PodLookup::Seen(pod) if whose::pod_of(job, attempt, pod) == PodIs::Ours => {
             with_pod(job, status, attempt, pod, means)
         }
-        PodLookup::Seen(pod) if whose::pod_of(job, attempt, pod) == PodIs::Another => {
-            with_another(job, status, attempt, pod, means)
+        // Made anew under its name, by a leader that slept or by hand: nothing is to begin there.
+        PodLookup::Seen(pod)
+            if let Some(action) = earlier::see_off(job, std::slice::from_ref(pod.as_ref())) =>
+        {
+            action
         }
         // The cache may not have a pod yet that was made just before: its finalizer would hold it for
         // ever, and what it still says would come after the record's end.
@@ -58,23 +61,6 @@ pub(super) fn after_the_end(seen: &Observed<'_>, status: &JobStatus, means: Mean
         PodLookup::NotSeen if is_deleted(job) && is_held(job) => Action::LookUpPod,
         _ if must_close(status, attempt) => close(job, means),
         _ => release_job(job),
-    }
-}
-
-/// The pod has the attempt's name and is not the one that the attempt had: a leader that slept made it.
-/// Nobody waits for anything of it, but our finalizer would hold it for ever.
-fn with_another(
-    job: &Job,
-    status: &JobStatus,
-    attempt: &Attempt,
-    pod: &PodFacts,
-    means: Means<'_>,
-) -> Action {
-    match earlier::see_off(job, std::slice::from_ref(pod)) {
-        Some(action) => action,
-        None if must_close(status, attempt) => close(job, means),
-        None if pod.held => Action::Wait(None),
-        None => release_job(job),
     }
 }
 
