@@ -1,15 +1,25 @@
 //! Carries decisions out on the cluster: watches, caches, writes, leadership. What to do is decided in
 //! [`crate::plan`]; `reconcile` asks it again and again, and this file only wires the two to the world.
 
-mod announce;
-mod backoff;
-mod caches;
-mod cluster;
-mod leader;
-mod orphans;
-mod recent;
-mod reconcile;
-mod watches;
+// Public for `tests/simulation`, which brings its own caches, clock and API server.
+#[doc(hidden)]
+pub mod announce;
+#[doc(hidden)]
+pub mod backoff;
+#[doc(hidden)]
+pub mod caches;
+#[doc(hidden)]
+pub mod cluster;
+#[doc(hidden)]
+pub mod leader;
+#[doc(hidden)]
+pub mod orphans;
+#[doc(hidden)]
+pub mod recent;
+#[doc(hidden)]
+pub mod reconcile;
+#[doc(hidden)]
+pub mod watches;
 
 use std::{net::SocketAddr, sync::Arc, time::Duration};
 
@@ -88,8 +98,8 @@ pub async fn run(options: Options) -> Result<(), ControllerError> {
         recent: Recent::default(),
         announcer: Announcer::new(client.clone(), options.identity.clone()),
         settings: options.settings,
-        clock: Utc::now,
-        new_id: || uuid::Uuid::new_v4().to_string(),
+        clock: Box::new(Utc::now),
+        new_id: Box::new(|| uuid::Uuid::new_v4().to_string()),
     });
 
     let filled = caches.filled;

@@ -24,14 +24,18 @@ pub struct Backoff {
 
 impl Default for Backoff {
     fn default() -> Self {
-        Backoff {
-            failures: Mutex::default(),
-            chance: backoff::chance,
-        }
+        Backoff::new(backoff::chance)
     }
 }
 
 impl Backoff {
+    pub fn new(chance: fn() -> f64) -> Self {
+        Backoff {
+            failures: Mutex::default(),
+            chance,
+        }
+    }
+
     /// The Job has been brought further.
     pub fn reset(&self, job: &Job) {
         self.failures
@@ -67,10 +71,7 @@ mod tests {
 
     #[test]
     fn the_wait_grows_to_its_limit_and_begins_anew_after_a_success() {
-        let backoff = Backoff {
-            failures: Mutex::default(),
-            chance: || 1.0,
-        };
+        let backoff = Backoff::new(|| 1.0);
         let job = Job::new("hello", JobSpec::default());
         let waits: Vec<Duration> = (0..10)
             .map(|_| backoff.after(&job, &ReconcileError::Restless))

@@ -4,7 +4,7 @@
 
 use std::{
     sync::{Arc, Mutex, PoisonError},
-    time::{Duration, Instant},
+    time::Duration,
 };
 
 use futures::StreamExt;
@@ -14,7 +14,7 @@ use kube::{
     runtime::{WatchStreamExt, watcher},
 };
 use kube_lease_manager::{LeaseManagerBuilder, LeaseManagerError};
-use tokio::sync::watch;
+use tokio::{sync::watch, time::Instant};
 use tracing::{info, warn};
 
 /// How long a lease lasts without a renewal: as long as a crashed leader is waited for.
@@ -60,7 +60,8 @@ impl Leader {
             .map(|at| at.elapsed())
     }
 
-    fn set(&self, renewed: Option<Instant>) {
+    /// When the lease was last seen renewed; none while another replica holds it.
+    pub fn set(&self, renewed: Option<Instant>) {
         *self.renewed.lock().unwrap_or_else(PoisonError::into_inner) = renewed;
     }
 }

@@ -4,11 +4,12 @@
 use std::{
     collections::BTreeMap,
     sync::{Arc, Mutex, PoisonError},
-    time::{Duration, Instant},
+    time::Duration,
 };
 
 use k8s_openapi::api::core::v1::Pod;
 use kube::ResourceExt;
+use tokio::time::Instant;
 
 /// Watches are rarely further behind; after that the API server is asked.
 const MEMORY: Duration = Duration::from_secs(5);

@@ -38,8 +38,8 @@ pub struct Context {
     pub recent: Recent,
     pub announcer: Announcer,
     pub settings: Settings,
-    pub clock: fn() -> DateTime<Utc>,
-    pub new_id: fn() -> String,
+    pub clock: Box<dyn Fn() -> DateTime<Utc> + Send + Sync>,
+    pub new_id: Box<dyn Fn() -> String + Send + Sync>,
 }
 
 /// Why a Job could not be brought further.

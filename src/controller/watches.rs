@@ -124,7 +124,7 @@ fn tell_filled<K>(
 }
 
 /// The Job that a pod's controller reference names.
-fn owner(pod: &Pod) -> Option<ObjectRef<Job>> {
+pub fn owner(pod: &Pod) -> Option<ObjectRef<Job>> {
     let namespace = pod.namespace()?;
     let owners = pod.owner_references().iter();
     let mut jobs =
@@ -142,5 +142,8 @@ fn steps(receiver: watch::Receiver<u64>) -> impl Stream<Item = ()> + Send {
 /// The pods in the cache that say they are this Job's.
 pub fn pods_of(caches: &Caches, job: &ObjectRef<Job>) -> Vec<Arc<Pod>> {
     let theirs = |pod: &Arc<Pod>| owner(pod).is_some_and(|owner| owner == *job);
-    caches.pods.state().into_iter().filter(theirs).collect()
+    let mut pods: Vec<_> = caches.pods.state().into_iter().filter(theirs).collect();
+    // The cache has no order, and what is done should not depend on chance.
+    pods.sort_by_key(|pod| pod.name_any());
+    pods
 }

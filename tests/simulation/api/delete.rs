@@ -1,0 +1,86 @@
+//! DELETE: preconditions, the grace of pods, and finalizers, which hold what should be gone.
+
+use chrono::{DateTime, TimeDelta, Utc};
+use serde_json::{Value, json};
+
+use super::{
+    ApiServer, Key, Request, Resource,
+    answer::{self, Answer},
+    seconds,
+};
+
+/// The grace of a pod that names none.
+const DEFAULT_GRACE: i64 = 30;
+
+impl ApiServer {
+    pub(super) fn delete(
+        &mut self,
+        key: &Key,
+        request: &Request,
+        now: DateTime<Utc>,
+    ) -> Result<Answer, Answer> {
+        let old = self.object(key).ok_or_else(|| answer::not_found(key))?;
+        let mut object = old.as_ref().clone();
+        let options = if request.body.is_empty() {
+            Value::Null
+        } else {
+            request.body()?
+        };
+        for field in ["uid", "resourceVersion"] {
+            let wanted = &options["preconditions"][field];
+            if !wanted.is_null() && *wanted != object["metadata"][field] {
+                return Err(answer::conflict(
+                    key,
+                    &format!("Precondition failed: {field} in precondition: {wanted}"),
+                ));
+            }
+        }
+        let asked = options["gracePeriodSeconds"].as_i64();
+        let grace = grace(key, &object, asked);
+        let metadata = &mut object["metadata"];
+        let held = metadata["finalizers"]
+            .as_array()
+            .is_some_and(|all| !all.is_empty());
+        if grace == 0 && !held {
+            return Ok(Answer::ok(&self.remove(key, object)));
+        }
+        let shortened = metadata["deletionGracePeriodSeconds"]
+            .as_i64()
+            .is_none_or(|before| grace < before);
+        if !metadata["deletionTimestamp"].is_null() && !shortened {
+            return Ok(Answer::ok(&object));
+        }
+        metadata["deletionTimestamp"] = json!(seconds(now + TimeDelta::seconds(grace)));
+        metadata["deletionGracePeriodSeconds"] = json!(grace);
+        if key.resource.counts_generations() {
+            let generation = metadata["generation"].as_u64().unwrap_or(0);
+            metadata["generation"] = json!(generation + 1);
+        }
+        Ok(Answer::ok(&self.store(
+            key.clone(),
+            object,
+            super::Kind::Modified,
+        )))
+    }
+}
+
+/// A pod that no node has, or that has ended, needs no grace.
+fn grace(key: &Key, object: &Value, asked: Option<i64>) -> i64 {
+    if key.resource != Resource::Pods {
+        return 0;
+    }
+    let phase = object["status"]["phase"].as_str().unwrap_or_default();
+    if object["spec"]["nodeName"].is_null() || matches!(phase, "Succeeded" | "Failed") {
+        return 0;
+    }
+    asked
+        .or(object["spec"]["terminationGracePeriodSeconds"].as_i64())
+        .unwrap_or(DEFAULT_GRACE)
+}
+
+/// True when the object was to be deleted and nothing holds it any more.
+pub fn is_free(object: &Value) -> bool {
+    let metadata = &object["metadata"];
+    let grace = metadata["deletionGracePeriodSeconds"].as_i64().unwrap_or(0);
+    !metadata["deletionTimestamp"].is_null() && metadata["finalizers"].is_null() && grace == 0
+}

@@ -1,0 +1,82 @@
+//! What the definitions of our kinds refuse: values of the wrong type, another outcome of a Job that has
+//! ended, another spec of one that exists. The rules are those of `crds/jobs.yaml`.
+
+use herdctl::api::{agent::Agent, job::Job};
+use serde_json::Value;
+
+use super::{
+    Key, Resource,
+    answer::{Answer, invalid},
+};
+
+/// What never changes in a final status.
+const FROZEN: [&str; 10] = [
+    "phase",
+    "exitReason",
+    "reason",
+    "message",
+    "error",
+    "sessionId",
+    "startedAt",
+    "completedAt",
+    "agent",
+    "result",
+];
+/// What never changes in a Job's spec.
+const IMMUTABLE: [&str; 6] = [
+    "agent",
+    "prompt",
+    "model",
+    "timeout",
+    "outputSchema",
+    "resume",
+];
+
+pub fn check(key: &Key, old: Option<&Value>, new: &Value, lenient: bool) -> Result<(), Answer> {
+    let wrong_type = match key.resource {
+        Resource::Jobs => serde_json::from_value::<Job>(new.clone()).err(),
+        Resource::Agents => serde_json::from_value::<Agent>(new.clone()).err(),
+        _ => None,
+    };
+    if let Some(error) = wrong_type {
+        return Err(invalid(key, "", &error.to_string()));
+    }
+    let (Resource::Jobs, Some(old)) = (key.resource, old) else {
+        return Ok(());
+    };
+    let (was, is) = (&old["status"], &new["status"]);
+    if !lenient && is_final(was) && FROZEN.iter().any(|field| was[*field] != is[*field]) {
+        return Err(invalid(
+            key,
+            "status",
+            "status: this Job has ended, its outcome never changes",
+        ));
+    }
+    let (asked, asks) = (&old["spec"], &new["spec"]);
+    if let Some(field) = IMMUTABLE
+        .iter()
+        .find(|field| asked[**field] != asks[**field])
+    {
+        return Err(invalid(key, &format!("spec.{field}"), "can't be changed"));
+    }
+    if asked["cancel"] == true && asks["cancel"] != true {
+        return Err(invalid(key, "spec.cancel", "cancel can't be taken back"));
+    }
+    let resumes =
+        asked["suspend"] == true && asks["suspend"] != true && was["reason"] == "Suspended";
+    if asked["resumePrompt"] != asks["resumePrompt"] && !resumes {
+        return Err(invalid(
+            key,
+            "spec.resumePrompt",
+            "resumePrompt changes only together with the end of a suspension",
+        ));
+    }
+    Ok(())
+}
+
+pub fn is_final(status: &Value) -> bool {
+    matches!(
+        status["phase"].as_str(),
+        Some("completed" | "failed" | "cancelled")
+    )
+}

@@ -1,0 +1,346 @@
+//! What must hold after every step, and what must be true of an outcome; the judge knows what really
+//! happened to every agent.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use herdctl::api::{
+    job::{Attempt, Job, JobStatus, POD_FINALIZER},
+    reason::Reason,
+};
+use serde_json::Value;
+
+use super::{
+    agents::Agent,
+    api::{Answer, Change, Key, Kind, Request, Resource},
+    nodes::owner,
+    scenario::Deed,
+    world::World,
+};
+
+/// What was seen, as far as later steps are held against it.
+#[derive(Default)]
+pub struct Checks {
+    pub violation: Option<String>,
+    /// Outcomes, by the UID of their Job.
+    outcomes: BTreeMap<String, String>,
+    /// Pods that people deleted, and whose finalizer they took, by UID.
+    deleted: BTreeSet<String>,
+    stripped: BTreeSet<String>,
+    /// Pods whose deletion has been seen.
+    deletions: BTreeSet<String>,
+    /// Pods that hold our finalizer, with the UID of their Job.
+    held: BTreeMap<String, String>,
+    agents_deleted: bool,
+}
+
+impl Checks {
+    pub fn first_deletion(&mut self, pod: &str) -> bool {
+        self.deletions.insert(pod.to_owned())
+    }
+
+    pub fn people_delete(&mut self, pod: &str) {
+        self.deleted.insert(pod.to_owned());
+    }
+
+    pub fn people_strip(&mut self, pod: &str) {
+        self.stripped.insert(pod.to_owned());
+    }
+}
+
+impl World {
+    fn break_rule(&mut self, rule: impl Into<String>) {
+        let rule = rule.into();
+        self.trace(format!("BROKEN: {rule}"));
+        self.checks.violation.get_or_insert(rule);
+    }
+
+    fn job_with(&self, uid: &str) -> Option<Job> {
+        let mut jobs = self.api.all(Resource::Jobs);
+        let (_, job) = jobs.find(|(_, job)| job["metadata"]["uid"] == uid)?;
+        serde_json::from_value(job.as_ref().clone()).ok()
+    }
+
+    /// Never two agents for one Job, and none for one that has ended.
+    pub fn check_agents(&mut self) {
+        let Some(newest) = self.agents.last().cloned() else {
+            return;
+        };
+        let works = |agent: &&Agent| agent.job == newest.job && agent.alive && !agent.fenced;
+        if self.agents.iter().filter(works).count() > 1 {
+            self.break_rule("two agents work for one Job");
+        }
+        let ended = self
+            .job_with(&newest.job)
+            .and_then(|job| job.status)
+            .is_some_and(|it| it.is_final());
+        if ended && !self.records.down {
+            self.break_rule("an agent starts for a Job that has ended");
+        }
+    }
+
+    pub fn check_change(&mut self, change: &Change) {
+        match (change.key.resource, change.kind) {
+            (Resource::Jobs, Kind::Deleted) => self.check_gone(change),
+            (Resource::Jobs, _) => self.check_job(change),
+            (Resource::Pods, Kind::Added) => self.check_intent(change),
+            (Resource::Agents, Kind::Deleted) => self.checks.agents_deleted = true,
+            _ => {}
+        }
+        if change.key.resource == Resource::Pods {
+            self.check_hold(change);
+        }
+    }
+
+    fn check_job(&mut self, change: &Change) {
+        let object = &change.object;
+        let uid = object["metadata"]["uid"]
+            .as_str()
+            .unwrap_or_default()
+            .to_owned();
+        let Ok(job) = serde_json::from_value::<Job>(object.as_ref().clone()) else {
+            return self.break_rule("a Job can't be read");
+        };
+        let status = job.status.clone().unwrap_or_default();
+        let sealed = status.output.as_ref().is_some_and(|it| it.sealed.is_some());
+        if sealed && !status.is_final() {
+            self.break_rule("a record is sealed before its Job has ended");
+        }
+        for attempt in &status.attempts {
+            self.check_attempt(&uid, &status, attempt);
+        }
+        let outcome = format!(
+            "{:?} {:?} {:?}",
+            status.phase, status.reason, status.message
+        );
+        match self.checks.outcomes.get(&uid) {
+            Some(before) if *before != outcome => {
+                let rule = format!("an outcome changes from {before} to {outcome}");
+                self.break_rule(rule);
+            }
+            None if status.is_final() => {
+                self.checks.outcomes.insert(uid.clone(), outcome);
+                if let Some(rule) = self.untrue(&uid, &job, &status) {
+                    self.break_rule(rule);
+                }
+            }
+            _ => {}
+        }
+    }
+
+    /// An attempt that is over has no agent, and one that another follows neither.
+    fn check_attempt(&mut self, uid: &str, status: &JobStatus, attempt: &Attempt) {
+        let last = status
+            .attempt()
+            .is_some_and(|last| last.number == attempt.number);
+        if last && attempt.closed.is_none() {
+            return;
+        }
+        let lives = |agent: &Agent| {
+            agent.job == uid
+                && agent.attempt == attempt.number
+                && agent.alive
+                && !agent.fenced
+                && !self.checks.stripped.contains(&agent.pod)
+        };
+        if self.agents.iter().any(lives) {
+            let rule = format!("attempt {} is over while its agent lives", attempt.number);
+            self.break_rule(rule);
+        }
+    }
+
+    /// Why an outcome is not what happened.
+    fn untrue(&self, uid: &str, job: &Job, status: &JobStatus) -> Option<String> {
+        let mut ours = self.agents.iter().filter(|agent| agent.job == uid);
+        let names: Vec<&String> = status.attempts.iter().map(|it| &it.pod).collect();
+        let ended = |word: &str| {
+            let mut ours = self.agents.iter().filter(|agent| agent.job == uid);
+            ours.any(|it| {
+                it.end
+                    .as_ref()
+                    .is_some_and(|end| end.verdict.is_none() && end.word == word)
+            })
+        };
+        let reason = status.reason?;
+        let holds = match reason {
+            Reason::Cancelled => job.spec.cancel == Some(true),
+            Reason::JobDeleted => job.metadata.deletion_timestamp.is_some(),
+            Reason::AgentDeleted => self.checks.agents_deleted,
+            Reason::PodDeleted => {
+                !self.checks.deleted.is_empty() || !self.checks.stripped.is_empty()
+            }
+            Reason::Evicted | Reason::NodeLost => {
+                names.iter().any(|name| self.disrupted.contains(*name))
+            }
+            Reason::OomKilled => ended("OOMKilled"),
+            Reason::AgentCrashed => ended("Error"),
+            Reason::InvalidPod => false,
+            Reason::StartTimedOut => self.is_skewed() || !ours.any(|it| it.end.is_none()),
+            Reason::RunnerError => ours.any(|it| it.end.as_ref().is_some_and(|end| end.code != 0)),
+            _ => ours.any(|it| {
+                let verdict = it.end.as_ref().and_then(|end| end.verdict.as_ref());
+                verdict.is_some_and(|verdict| verdict.reason == reason)
+            }),
+        };
+        (!holds).then(|| {
+            format!(
+                "a Job ends as {reason} though that never happened: {:?}",
+                status.message
+            )
+        })
+    }
+
+    fn is_skewed(&self) -> bool {
+        self.scenario
+            .deeds
+            .iter()
+            .any(|(_, deed)| matches!(deed, Deed::Skew(..)))
+    }
+
+    /// No pod whose attempt does not stand in the status.
+    fn check_intent(&mut self, change: &Change) {
+        let Some(job) = self.job_with(&owner(&change.object)) else {
+            return;
+        };
+        let status = job.status.unwrap_or_default();
+        if !status.attempts.iter().any(|it| it.pod == change.key.name) {
+            let rule = format!(
+                "pod {} is made and its Job's status does not know it",
+                change.key.name
+            );
+            self.break_rule(rule);
+        }
+    }
+
+    /// Our finalizer goes only when what the pod said stands in the status.
+    fn check_hold(&mut self, change: &Change) {
+        let pod = &change.object;
+        let uid = pod["metadata"]["uid"]
+            .as_str()
+            .unwrap_or_default()
+            .to_owned();
+        if holds(pod) {
+            self.checks.held.insert(uid, owner(pod));
+            return;
+        }
+        let Some(job) = self.checks.held.remove(&uid) else {
+            return;
+        };
+        if self.checks.stripped.contains(&uid) {
+            return;
+        }
+        let Some(job) = self.job_with(&job) else {
+            return;
+        };
+        let status = job.status.unwrap_or_default();
+        let attempt = status.attempts.iter().find(|it| it.pod == change.key.name);
+        let settled = attempt.is_some_and(|it| it.outcome.is_some());
+        if !status.is_final() && !settled {
+            self.break_rule("a pod is let go before its outcome is in the status");
+        }
+        let alive = self
+            .agents
+            .iter()
+            .any(|it| it.pod == uid && it.alive && !it.fenced);
+        if alive {
+            self.break_rule("a pod is let go while its agent lives");
+        }
+    }
+
+    fn check_gone(&mut self, change: &Change) {
+        let uid = change.object["metadata"]["uid"]
+            .as_str()
+            .unwrap_or_default();
+        let alive = |it: &Agent| {
+            it.job == uid && it.alive && !it.fenced && !self.checks.stripped.contains(&it.pod)
+        };
+        if self.agents.iter().any(alive) {
+            self.break_rule("a Job is gone while its agent lives");
+        }
+    }
+
+    /// Before a controller's request is obeyed: what it would break.
+    pub fn before(&self, request: &Request) -> Option<String> {
+        let target = request.target()?;
+        if request.method != "DELETE" || target.resource != Resource::Pods {
+            return None;
+        }
+        let pod = self.api.object(&target.key())?;
+        let body: Value = serde_json::from_slice(&request.body).unwrap_or_default();
+        let wanted = &body["preconditions"]["uid"];
+        let refused = !wanted.is_null() && *wanted != pod["metadata"]["uid"];
+        if refused || !pod["metadata"]["deletionTimestamp"].is_null() {
+            return None;
+        }
+        let job = self.job_with(&owner(pod))?;
+        let status = job.status.unwrap_or_default();
+        let spec = &job.spec;
+        let asked = spec.cancel == Some(true)
+            || spec.suspend == Some(true)
+            || job.metadata.deletion_timestamp.is_some()
+            || status.is_final()
+            || self.checks.agents_deleted;
+        let began = self
+            .agents
+            .iter()
+            .any(|it| pod["metadata"]["uid"] == it.pod.as_str());
+        (!asked && began && !self.is_skewed())
+            .then(|| "a pod is deleted that nobody wants gone".to_owned())
+    }
+
+    pub fn after_commit(&mut self, _: &Request, answer: &Answer, broken: Option<String>) {
+        if let Some(rule) = broken.filter(|_| answer.is_success()) {
+            self.break_rule(rule);
+        }
+    }
+
+    /// What is not settled yet.
+    pub fn open(&self) -> Option<String> {
+        if let Some(agent) = self.agents.iter().find(|agent| agent.alive) {
+            return Some(format!("the agent in {} lives", agent.pod));
+        }
+        for (key, job) in self.api.all(Resource::Jobs) {
+            if let Some(why) = open_job(job) {
+                return Some(format!("Job {}: {why}", key.name));
+            }
+        }
+        let jobs = self.uids(Resource::Jobs);
+        self.api
+            .all(Resource::Pods)
+            .find_map(|(key, pod)| open_pod(key, pod, &jobs))
+    }
+}
+
+fn holds(pod: &Value) -> bool {
+    let finalizers = pod["metadata"]["finalizers"].as_array();
+    finalizers
+        .into_iter()
+        .flatten()
+        .any(|it| it == POD_FINALIZER)
+}
+
+fn open_job(job: &Value) -> Option<String> {
+    let (metadata, status) = (&job["metadata"], &job["status"]);
+    if !metadata["deletionTimestamp"].is_null() {
+        return Some("is being deleted".to_owned());
+    }
+    if !super::api::is_final(status) {
+        return Some(format!("is {} {}", status["phase"], status["reason"]));
+    }
+    if status["observedGeneration"] != metadata["generation"] {
+        return Some("is not looked at".to_owned());
+    }
+    status["output"]["sealed"]
+        .is_null()
+        .then(|| "is not sealed".to_owned())
+}
+
+fn open_pod(key: &Key, pod: &Value, jobs: &[String]) -> Option<String> {
+    let name = &key.name;
+    if holds(pod) {
+        return Some(format!("pod {name} is held"));
+    }
+    if !pod["metadata"]["deletionTimestamp"].is_null() {
+        return Some(format!("pod {name} is being deleted"));
+    }
+    (!jobs.contains(&owner(pod))).then(|| format!("pod {name} has no Job"))
+}

@@ -1,0 +1,333 @@
+//! The controllers: each a process with our own `reconcile`, its caches, its queue of Jobs and its view of
+//! the lease. What `kube::runtime::Controller` does around it is done here, since that can't be replayed.
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::{Arc, atomic::AtomicI64, atomic::Ordering},
+    time::Duration,
+};
+
+use chrono::TimeDelta;
+use herdctl::{
+    controller::{
+        announce::Announcer,
+        backoff::Backoff,
+        cluster::Cluster,
+        leader::Leader,
+        orphans,
+        recent::Recent,
+        reconcile::{Context, ReconcileError, reconcile},
+    },
+    plan::settings::Settings,
+};
+use kube::runtime::reflector::ObjectRef;
+use tokio::{task::AbortHandle, time::Instant};
+
+use super::{
+    api::Resource,
+    bugs::Bug,
+    caches::Views,
+    wire::{self, Arrival, Done, Process},
+    world::{Event, World},
+};
+
+/// A Job's namespace and name.
+pub type Name = (String, String);
+
+/// As the chart sets them, with shorter times.
+pub fn settings() -> Settings {
+    Settings {
+        operator_image: "operator".into(),
+        agent_image: "agent".into(),
+        drain_timeout: Duration::from_secs(20),
+        seal_timeout: Duration::from_secs(60),
+        store: "https://store:8443".into(),
+        ..Settings::default()
+    }
+}
+
+/// How long a lease lasts without a renewal, and how often its holder looks at it, in milliseconds.
+const LEASE: u64 = 20_000;
+const LEASE_LOOK: u64 = 2_000;
+const LEASE_RENEW: u64 = 5_000;
+
+/// One controller.
+pub struct Controller {
+    pub life: u64,
+    /// Until then its process stands still.
+    pub paused_until: u64,
+    /// How far its clock is off, in milliseconds.
+    pub skew: Arc<AtomicI64>,
+    running: Option<Running>,
+}
+
+struct Running {
+    context: Arc<Context>,
+    backoff: Backoff,
+    views: Views,
+    leads: bool,
+    /// When Jobs are to be looked at.
+    due: BTreeMap<Name, u64>,
+    passes: BTreeMap<Name, AbortHandle>,
+    /// Jobs to look at again when the pass over them has ended.
+    again: BTreeSet<Name>,
+}
+
+/// The lease as the API server has it.
+#[derive(Default)]
+pub struct Lease {
+    holder: Option<usize>,
+    renewed: u64,
+}
+
+impl Controller {
+    pub fn new() -> Controller {
+        Controller {
+            life: 0,
+            paused_until: 0,
+            skew: Arc::default(),
+            running: None,
+        }
+    }
+}
+
+impl World {
+    fn process(&self, controller: usize) -> Process {
+        Process {
+            controller,
+            life: self.controllers[controller].life,
+        }
+    }
+
+    pub fn lives(&self, process: Process) -> bool {
+        let controller = &self.controllers[process.controller];
+        controller.life == process.life && controller.running.is_some()
+    }
+
+    /// Starts a controller with caches that are filled, perhaps by a list that is a moment old.
+    pub fn start(&mut self, controller: usize) {
+        let process = self.process(controller);
+        let client = wire::client(process, &self.inbox);
+        let stale = self.random.between(0, 4).min(self.api.history.len() as u64);
+        let point = self.api.history.len() - usize::try_from(stale).unwrap();
+        let views = Views::at(&self.api.history, point);
+        let (started, skew) = (self.started, Arc::clone(&self.controllers[controller].skew));
+        let ids = std::sync::atomic::AtomicU64::new(0);
+        let context = Context {
+            caches: views.caches.clone(),
+            cluster: Cluster::new(client.clone()),
+            leader: Leader::default(),
+            recent: Recent::default(),
+            announcer: Announcer::new(client, format!("controller-{controller}")),
+            settings: settings(),
+            clock: Box::new(move || {
+                let elapsed = TimeDelta::from_std(started.elapsed()).unwrap();
+                super::world::epoch()
+                    + elapsed
+                    + TimeDelta::milliseconds(skew.load(Ordering::Relaxed))
+            }),
+            new_id: Box::new(move || {
+                let id = ids.fetch_add(1, Ordering::Relaxed);
+                format!("session-{}-{}-{id}", process.controller, process.life)
+            }),
+        };
+        self.controllers[controller].running = Some(Running {
+            context: Arc::new(context),
+            backoff: Backoff::new(|| 0.5),
+            views,
+            leads: false,
+            due: BTreeMap::new(),
+            passes: BTreeMap::new(),
+            again: BTreeSet::new(),
+        });
+        for change in self.api.history[point..].to_vec() {
+            self.deliver_later(controller, change.key.resource);
+        }
+        self.after(1, 500, Event::LeaseSeen(process));
+        self.after(1, 1000, Event::Lease(process));
+        self.look_at_all(controller);
+    }
+
+    /// The process is gone from one moment to the next; its requests that are on their way may arrive.
+    pub fn crash(&mut self, controller: usize) {
+        let this = &mut self.controllers[controller];
+        let Some(running) = this.running.take() else {
+            return;
+        };
+        for pass in running.passes.values() {
+            pass.abort();
+        }
+        this.life += 1;
+        self.trace(format!("controller {controller} crashes"));
+        self.after(500, 5_000, Event::Start(controller));
+    }
+
+    pub fn deliver_later(&mut self, controller: usize, resource: Resource) {
+        let process = self.process(controller);
+        let lag = self.scenario.lag;
+        self.after(1, lag.max(2), Event::Deliver(process, resource));
+    }
+
+    /// The next event of a watch arrives.
+    pub fn deliver(&mut self, controller: usize, resource: Resource) {
+        if let Some(running) = &mut self.controllers[controller].running {
+            let names = running.views.next(resource, &self.api.history);
+            self.look_at(controller, names);
+        }
+    }
+
+    /// A watch is begun anew, by a list that is so many events behind.
+    pub fn list_again(&mut self, controller: usize, resource: Resource, behind: usize) {
+        let history = &self.api.history;
+        let point = history.len().saturating_sub(behind);
+        let Some(running) = &mut self.controllers[controller].running else {
+            return;
+        };
+        let names = running.views.list(resource, history, point);
+        let missed = history[point..]
+            .iter()
+            .filter(|it| it.key.resource == resource)
+            .count();
+        self.look_at(controller, names);
+        for _ in 0..missed {
+            self.deliver_later(controller, resource);
+        }
+    }
+
+    fn look_at_all(&mut self, controller: usize) {
+        if let Some(running) = &self.controllers[controller].running {
+            let names = running.views.every_job();
+            self.look_at(controller, names);
+        }
+    }
+
+    fn look_at(&mut self, controller: usize, names: Vec<Name>) {
+        for name in names {
+            self.look_later(controller, name, 1);
+        }
+    }
+
+    fn look_later(&mut self, controller: usize, name: Name, wait: u64) {
+        let at = self.now + wait;
+        let process = self.process(controller);
+        let Some(running) = &mut self.controllers[controller].running else {
+            return;
+        };
+        if running.due.get(&name).is_none_or(|due| at < *due) {
+            running.due.insert(name.clone(), at);
+            self.at(at, Event::Pass(process, name));
+        }
+    }
+
+    /// Looks at a Job, unless an earlier look still goes on.
+    pub fn pass(&mut self, controller: usize, name: &Name) {
+        let process = self.process(controller);
+        let inbox = Arc::clone(&self.inbox);
+        let now = self.now;
+        let Some(running) = &mut self.controllers[controller].running else {
+            return;
+        };
+        if running.due.get(name).is_none_or(|due| *due > now) {
+            return;
+        }
+        running.due.remove(name);
+        if running.passes.contains_key(name) {
+            running.again.insert(name.clone());
+            return;
+        }
+        let context = Arc::clone(&running.context);
+        let reference = ObjectRef::new(&name.1).within(&name.0);
+        let job = context.caches.jobs.get(&reference);
+        let told = name.clone();
+        let pass = tokio::spawn(async move {
+            let result = match &job {
+                Some(job) => reconcile(job, &context).await,
+                None => orphans::release(&reference, &context)
+                    .await
+                    .map(|()| None)
+                    .map_err(ReconcileError::from),
+            };
+            inbox.push(Arrival::Done(Box::new(Done {
+                of: process,
+                name: told,
+                job,
+                result,
+            })));
+        });
+        running.passes.insert(name.clone(), pass.abort_handle());
+    }
+
+    /// A pass has ended.
+    pub fn done(&mut self, done: Done) {
+        if !self.lives(done.of) {
+            return;
+        }
+        let controller = done.of.controller;
+        let Some(running) = &mut self.controllers[controller].running else {
+            return;
+        };
+        running.passes.remove(&done.name);
+        let again = running.again.remove(&done.name);
+        let wait = match (&done.result, &done.job) {
+            (Ok(wait), Some(job)) => {
+                running.backoff.reset(job);
+                wait.filter(|_| self.scenario.bug != Some(Bug::ForgetsToLookAgain))
+            }
+            (Err(_), _) if self.scenario.bug == Some(Bug::GivesUpAfterAnError) => None,
+            (Err(error), Some(job)) => Some(running.backoff.after(job, error)),
+            (_, None) => None,
+        };
+        if let Err(error) = &done.result {
+            self.trace(format!("controller {controller}: {}: {error}", done.name.1));
+        }
+        if let Some(wait) = wait {
+            let wait = u64::try_from(wait.as_millis()).unwrap().max(1);
+            self.look_later(controller, done.name.clone(), wait);
+        }
+        if again {
+            self.look_later(controller, done.name, 1);
+        }
+    }
+
+    /// A controller looks after the lease.
+    pub fn look_after_lease(&mut self, controller: usize) {
+        let process = self.process(controller);
+        let age = self.now - self.lease.renewed.min(self.now);
+        let ours = self.lease.holder == Some(controller);
+        let free = self.lease.holder.is_none() || age > LEASE;
+        if (ours && age >= LEASE_RENEW) || (!ours && free) {
+            self.lease = Lease {
+                holder: Some(controller),
+                renewed: self.now,
+            };
+            for other in 0..self.controllers.len() {
+                let process = self.process(other);
+                self.after(1, 300, Event::LeaseSeen(process));
+            }
+        }
+        self.at(self.now + LEASE_LOOK, Event::Lease(process));
+    }
+
+    /// A controller sees the lease as it is now.
+    pub fn see_lease(&mut self, controller: usize) {
+        let ours = self.lease.holder == Some(controller);
+        let Some(running) = &mut self.controllers[controller].running else {
+            return;
+        };
+        running.context.leader.set(ours.then(Instant::now));
+        let begins = ours && !running.leads;
+        running.leads = ours;
+        if begins {
+            self.trace(format!("controller {controller} leads"));
+            self.look_at_all(controller);
+        }
+    }
+
+    /// What a controller's cache says of an object now: for the bug that takes it for the truth.
+    pub fn cached_pod(&self, controller: usize, name: &Name) -> Option<serde_json::Value> {
+        let running = self.controllers[controller].running.as_ref()?;
+        let reference = ObjectRef::new(&name.1).within(&name.0);
+        let pod = running.context.caches.pods.get(&reference)?;
+        serde_json::to_value(pod.as_ref()).ok()
+    }
+}

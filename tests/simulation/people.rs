@@ -1,0 +1,280 @@
+//! People, and the rest of the cluster: what they do to Jobs, pods and nodes.
+
+use std::sync::atomic::Ordering;
+
+use serde_json::{Value, json};
+
+use super::{
+    api::{Key, Resource},
+    nodes::{NODES, Step, owner},
+    scenario::Deed,
+    world::{Event, World},
+};
+
+const NAMESPACE: &str = "team-a";
+/// More than any scenario has.
+const JOBS: usize = 4;
+const AGENT: &str = "reviewer";
+
+fn agent() -> Key {
+    Key::new(Resource::Agents, NAMESPACE, AGENT)
+}
+
+fn store_ca() -> Key {
+    Key::new(Resource::ConfigMaps, "herd-system", "herd-store-ca")
+}
+
+fn job(number: usize) -> Key {
+    Key::new(Resource::Jobs, NAMESPACE, &format!("job-{number}"))
+}
+
+impl World {
+    /// What is there before the first moment.
+    pub fn furnish(&mut self) {
+        self.request(
+            "POST",
+            &Key::new(Resource::Namespaces, "", NAMESPACE),
+            &named(NAMESPACE),
+        );
+        for node in NODES {
+            self.request("POST", &Key::new(Resource::Nodes, "", node), &named(node));
+        }
+        let mut published = named(&store_ca().name);
+        published["data"] = json!({"ca.crt": "CA 1"});
+        self.request("POST", &store_ca(), &published);
+        self.create_agent();
+    }
+
+    pub fn act(&mut self, deed: &Deed) {
+        self.trace(format!("{deed:?}"));
+        match *deed {
+            Deed::CreateJob(number) => {
+                let mut object = named(&job(number).name);
+                object["spec"] = json!({"agent": AGENT, "prompt": "p"});
+                self.request("POST", &job(number), &object);
+            }
+            Deed::Cancel(number) => self.change_job(number, &json!({"cancel": true})),
+            Deed::Suspend(number) => self.change_job(number, &json!({"suspend": true})),
+            Deed::Resume(number) => self.change_job(number, &json!({"suspend": false})),
+            Deed::DeleteJob(number) => drop(self.request("DELETE", &job(number), &Value::Null)),
+            Deed::DeletePod(number) => self.delete_pod(number, Value::Null),
+            Deed::ForcePod(number) => self.delete_pod(number, json!({"gracePeriodSeconds": 0})),
+            Deed::StripPod(number) => self.strip_pod(number),
+            Deed::EvictPod(number) => self.take_pod(number, "EvictionByEvictionAPI"),
+            Deed::PreemptPod(number) => self.take_pod(number, "PreemptionByScheduler"),
+            Deed::PressPod(number) => self.press_pod(number),
+            Deed::StartTwice(number) => {
+                if let Some((_, uid)) = self.last_pod(number) {
+                    self.after(1, 1_000, Event::Pod(uid, Step::StartAgain));
+                }
+            }
+            Deed::DeleteAgent => drop(self.request("DELETE", &agent(), &Value::Null)),
+            Deed::CreateAgent => self.create_agent(),
+            Deed::EditAgent => {
+                drop(self.request("PATCH", &agent(), &json!({"spec": {"model": "another"}})));
+            }
+            Deed::Silence(node) => self.silence(node),
+            Deed::Return(node) => self.hear_again(node),
+            Deed::RemoveNode(node) => self.lose_node(node, true),
+            Deed::TaintNode(node) => self.lose_node(node, false),
+            Deed::StoreGoes => self.store_goes(),
+            Deed::StoreComes => self.store_comes(),
+            Deed::RenewCa => {
+                drop(self.request("PATCH", &store_ca(), &json!({"data": {"ca.crt": "CA 2"}})));
+            }
+            Deed::Crash(controller) => self.crash(controller),
+            Deed::Pause(controller, time) => {
+                self.controllers[controller].paused_until = self.now + time;
+            }
+            Deed::ListAgain(controller, resource, behind) => {
+                self.list_again(controller, resource, behind);
+            }
+            Deed::Skew(controller, by) => {
+                self.controllers[controller]
+                    .skew
+                    .store(by, Ordering::Relaxed);
+            }
+            Deed::Heal => self.heal(),
+        }
+    }
+
+    fn heal(&mut self) {
+        for node in 0..NODES.len() {
+            self.hear_again(node);
+        }
+        self.store_comes();
+        self.create_agent();
+        for number in 0..JOBS {
+            let suspended = |job: &std::sync::Arc<Value>| job["spec"]["suspend"] == true;
+            if self.api.object(&job(number)).is_some_and(suspended) {
+                self.change_job(number, &json!({"suspend": false}));
+            }
+        }
+        for controller in &mut self.controllers {
+            controller.paused_until = 0;
+            controller.skew.store(0, Ordering::Relaxed);
+        }
+    }
+
+    fn create_agent(&mut self) {
+        let mut object = named(AGENT);
+        object["spec"] = json!({"prompt": "p", "startDeadline": "60s", "timeout": "2m"});
+        self.request("POST", &agent(), &object);
+    }
+
+    fn change_job(&mut self, number: usize, spec: &Value) {
+        self.request("PATCH", &job(number), &json!({"spec": spec}));
+    }
+
+    /// The pod of a Job's last attempt, and its UID.
+    fn last_pod(&self, number: usize) -> Option<(Key, String)> {
+        let uid = self.api.object(&job(number))?["metadata"]["uid"].as_str()?;
+        let pods = self.api.all(Resource::Pods);
+        let (key, pod) = pods.filter(|(_, pod)| owner(pod) == uid).last()?;
+        Some((key.clone(), pod["metadata"]["uid"].as_str()?.to_owned()))
+    }
+
+    fn delete_pod(&mut self, number: usize, options: Value) {
+        if let Some((key, uid)) = self.last_pod(number) {
+            self.checks.people_delete(&uid);
+            self.request("DELETE", &key, &options);
+        }
+    }
+
+    fn strip_pod(&mut self, number: usize) {
+        if let Some((key, uid)) = self.last_pod(number) {
+            self.checks.people_strip(&uid);
+            self.request("PATCH", &key, &json!({"metadata": {"finalizers": null}}));
+            self.delete_pod(number, json!({"gracePeriodSeconds": 0}));
+        }
+    }
+
+    fn take_pod(&mut self, number: usize, why: &str) {
+        if let Some((key, _)) = self.last_pod(number) {
+            self.disrupt(&key, why, None);
+            self.request("DELETE", &key, &Value::Null);
+        }
+    }
+
+    /// The kubelet itself evicts it: the node is short of something.
+    fn press_pod(&mut self, number: usize) {
+        let Some((key, uid)) = self.last_pod(number) else {
+            return;
+        };
+        let heard = self
+            .agents
+            .iter()
+            .any(|it| it.pod == uid && it.alive && !self.nodes[&it.node].silent);
+        if heard {
+            self.disrupted.insert(key.name.clone());
+            self.step(&uid, Step::Kill);
+            self.api.edit(&key, |pod| {
+                pod["status"]["phase"] = json!("Failed");
+                pod["status"]["reason"] = json!("Evicted");
+                pod["status"]["message"] = json!("the node was low on memory");
+            });
+        }
+    }
+
+    fn silence(&mut self, node: usize) {
+        if let Some(node) = self.nodes.get_mut(NODES[node]) {
+            node.silent = true;
+        }
+        for uid in self.pods_on(node) {
+            self.after(60_000, 70_000, Event::Pod(uid, Step::EvictLost));
+        }
+    }
+
+    fn hear_again(&mut self, node: usize) {
+        let Some(state) = self.nodes.get_mut(NODES[node]) else {
+            return;
+        };
+        if state.gone || !std::mem::take(&mut state.silent) {
+            return;
+        }
+        for uid in self.pods_on(node) {
+            let ended = self.agents.iter().any(|it| it.pod == uid && !it.alive);
+            let began = self.agents.iter().any(|it| it.pod == uid);
+            let deleting = self
+                .pod(&uid)
+                .is_some_and(|(_, pod)| !pod["metadata"]["deletionTimestamp"].is_null());
+            let steps: &[Step] = match (deleting, ended, began) {
+                (true, _, _) => &[Step::Stop],
+                (_, true, _) => &[Step::ReportEnd, Step::Leave],
+                (_, _, true) => &[Step::ReportRunning],
+                _ => &[Step::Start],
+            };
+            for (place, step) in (1_u64..).zip(steps) {
+                self.after(500 * place, 3_000 * place, Event::Pod(uid.clone(), *step));
+            }
+        }
+        // What the API server has forgotten lives no longer than its node is silent.
+        let forgotten: Vec<String> = self
+            .agents
+            .iter()
+            .filter(|it| it.alive && it.node == NODES[node] && self.pod(&it.pod).is_none())
+            .map(|it| it.pod.clone())
+            .collect();
+        for uid in forgotten {
+            self.after(500, 3_000, Event::Pod(uid, Step::Stop));
+        }
+    }
+
+    /// Somebody makes sure that the machine is off, and tells the API server.
+    fn lose_node(&mut self, node: usize, removed: bool) {
+        let name = NODES[node];
+        if self
+            .nodes
+            .iter()
+            .any(|(other, state)| other != name && state.gone)
+        {
+            return self.hear_again(node);
+        }
+        if let Some(node) = self.nodes.get_mut(name) {
+            node.gone = true;
+        }
+        for uid in self.pods_on(node) {
+            self.step(&uid, Step::Kill);
+            self.after(2_000, 20_000, Event::Pod(uid, Step::Collect));
+        }
+        let key = Key::new(Resource::Nodes, "", name);
+        if removed {
+            self.request("DELETE", &key, &Value::Null);
+        } else {
+            let taint = json!({"key": "node.kubernetes.io/out-of-service", "value": "nodeshutdown", "effect": "NoExecute"});
+            self.request("PATCH", &key, &json!({"spec": {"taints": [taint]}}));
+        }
+    }
+
+    /// Pods that are bound to a node, and agents on it whose pods are gone.
+    fn pods_on(&self, node: usize) -> Vec<String> {
+        let here = |pod: &Value| pod["spec"]["nodeName"] == NODES[node];
+        let pods = self.api.all(Resource::Pods).filter(|(_, pod)| here(pod));
+        let bound = pods.filter_map(|(_, pod)| Some(pod["metadata"]["uid"].as_str()?.to_owned()));
+        let alive = self
+            .agents
+            .iter()
+            .filter(|it| it.alive && it.node == NODES[node]);
+        let mut uids: Vec<String> = bound.chain(alive.map(|it| it.pod.clone())).collect();
+        uids.sort();
+        uids.dedup();
+        uids
+    }
+
+    /// Kubernetes removes the pods of a Job that is gone.
+    pub fn collect(&mut self, job: &str) {
+        let pods: Vec<Key> = self
+            .api
+            .all(Resource::Pods)
+            .filter(|(_, pod)| owner(pod) == job)
+            .map(|(key, _)| key.clone())
+            .collect();
+        for key in pods {
+            self.request("DELETE", &key, &Value::Null);
+        }
+    }
+}
+
+fn named(name: &str) -> Value {
+    json!({"metadata": {"name": name}})
+}

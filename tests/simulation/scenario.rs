@@ -1,0 +1,196 @@
+//! What a seed stands for: who does what when, and which requests go wrong. All of it is drawn before the
+//! run, so that it can be told, and made smaller.
+
+use std::collections::BTreeMap;
+
+use super::{agents::Fate, api::Resource, bugs::Bug, faults::Fault, random::Random};
+
+/// Something that somebody does, at a moment of the agenda.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Deed {
+    CreateJob(usize),
+    Cancel(usize),
+    Suspend(usize),
+    Resume(usize),
+    DeleteJob(usize),
+    /// Deletes the pod of a Job's last attempt.
+    DeletePod(usize),
+    ForcePod(usize),
+    /// And takes our finalizer off it.
+    StripPod(usize),
+    EvictPod(usize),
+    PreemptPod(usize),
+    PressPod(usize),
+    StartTwice(usize),
+    DeleteAgent,
+    CreateAgent,
+    EditAgent,
+    Silence(usize),
+    Return(usize),
+    /// The machine is off for good, and its Node object deleted.
+    RemoveNode(usize),
+    /// The machine is off, and its Node object says so.
+    TaintNode(usize),
+    StoreGoes,
+    StoreComes,
+    RenewCa,
+    Crash(usize),
+    Pause(usize, u64),
+    ListAgain(usize, Resource, usize),
+    Skew(usize, i64),
+    /// All that was broken is whole again.
+    Heal,
+}
+
+/// One run.
+#[derive(Clone, Debug)]
+pub struct Scenario {
+    pub seed: u64,
+    pub controllers: usize,
+    /// The longest delay of a watch event, in milliseconds.
+    pub lag: u64,
+    pub deeds: Vec<(u64, Deed)>,
+    /// What goes wrong with which request of the controllers.
+    pub faults: BTreeMap<u64, Fault>,
+    pub bug: Option<Bug>,
+    /// Keep the story.
+    pub told: bool,
+}
+
+impl Scenario {
+    /// One Job, and nothing goes wrong.
+    pub fn calm(seed: u64) -> Scenario {
+        Scenario {
+            seed,
+            controllers: 1,
+            lag: 100,
+            deeds: vec![(10, Deed::CreateJob(0))],
+            faults: BTreeMap::new(),
+            bug: None,
+            told: false,
+        }
+    }
+
+    pub fn with(mut self, deeds: &[(u64, Deed)]) -> Scenario {
+        self.deeds.extend_from_slice(deeds);
+        self
+    }
+
+    /// Anything.
+    pub fn by_chance(seed: u64) -> Scenario {
+        let mut random = Random::new(seed).fork();
+        let jobs = random.between(1, 4);
+        let controllers = 1 + usize::from(random.once_in(2));
+        let mut deeds: Vec<(u64, Deed)> = (0..jobs)
+            .map(|job| (random.between(1, 8_000), Deed::CreateJob(job as usize)))
+            .collect();
+        for _ in 0..random.between(0, 8) {
+            let job = random.between(0, jobs) as usize;
+            let at = random.between(500, 40_000);
+            let deed = deed(&mut random, job, controllers);
+            deeds.push((at, deed));
+            let later = at + random.between(2_000, 90_000);
+            match deed {
+                Deed::Suspend(job) => deeds.push((later, Deed::Resume(job))),
+                Deed::DeleteJob(job) if random.once_in(2) => {
+                    deeds.push((later, Deed::CreateJob(job)))
+                }
+                Deed::DeleteAgent => deeds.push((later, Deed::CreateAgent)),
+                Deed::Silence(node) => {
+                    let ends = [
+                        Deed::Return(node),
+                        Deed::RemoveNode(node),
+                        Deed::TaintNode(node),
+                    ];
+                    deeds.push((later, *random.pick(&ends)));
+                }
+                Deed::StoreGoes => deeds.push((later, Deed::StoreComes)),
+                _ => {}
+            }
+        }
+        deeds.sort_by_key(|(at, _)| *at);
+        let mut faults = BTreeMap::new();
+        let rate = *random.pick(&[0, 0, 25, 10, 5]);
+        for call in 1..200 {
+            if rate > 0 && random.once_in(rate) {
+                faults.insert(call, *random.pick(&Fault::ALL));
+            }
+        }
+        Scenario {
+            seed,
+            controllers,
+            lag: *random.pick(&[50, 300, 2_000, 8_000]),
+            deeds,
+            faults,
+            bug: None,
+            told: false,
+        }
+    }
+
+    /// What an attempt's agent comes to by itself.
+    pub fn fate(&self, job: &str, attempt: u32) -> Fate {
+        *self.draw(&format!("{job}/{attempt}")).pick(&Fate::ALL)
+    }
+
+    /// The sandbox of this pod is lost before anything starts in it.
+    pub fn is_lost(&self, pod: &str) -> bool {
+        !self.faults.is_empty() && self.draw(pod).once_in(20)
+    }
+
+    fn draw(&self, about: &str) -> Random {
+        let number = about.bytes().fold(self.seed, |number, byte| {
+            number.wrapping_mul(31).wrapping_add(u64::from(byte))
+        });
+        Random::new(number).fork()
+    }
+
+    /// The scenario without these of its parts, counted through deeds and faults.
+    pub fn only(&self, kept: &[usize]) -> Scenario {
+        let deeds = self.deeds.iter().enumerate();
+        let faults = self.faults.iter().enumerate();
+        let offset = self.deeds.len();
+        Scenario {
+            deeds: deeds
+                .filter(|(i, _)| kept.contains(i))
+                .map(|(_, it)| *it)
+                .collect(),
+            faults: faults
+                .filter(|(i, _)| kept.contains(&(offset + i)))
+                .map(|(_, (call, fault))| (*call, *fault))
+                .collect(),
+            ..self.clone()
+        }
+    }
+
+    pub fn parts(&self) -> usize {
+        self.deeds.len() + self.faults.len()
+    }
+}
+
+fn deed(random: &mut Random, job: usize, controllers: usize) -> Deed {
+    let node = random.between(0, 2) as usize;
+    let controller = random.between(0, controllers as u64) as usize;
+    let behind = random.between(1, 30) as usize;
+    match random.between(0, 26) {
+        0 | 1 => Deed::Cancel(job),
+        2 => Deed::Suspend(job),
+        3 | 4 => Deed::DeleteJob(job),
+        5 | 6 => Deed::DeletePod(job),
+        7 => Deed::ForcePod(job),
+        8 => Deed::StripPod(job),
+        9 => Deed::EvictPod(job),
+        10 => Deed::PreemptPod(job),
+        11 => Deed::PressPod(job),
+        12 => Deed::StartTwice(job),
+        13 => Deed::DeleteAgent,
+        14 => Deed::EditAgent,
+        15 | 16 => Deed::Silence(node),
+        17 => Deed::StoreGoes,
+        18 => Deed::RenewCa,
+        19 | 20 => Deed::Crash(controller),
+        21 | 22 => Deed::Pause(controller, random.between(5_000, 60_000)),
+        23 => Deed::ListAgain(controller, Resource::Jobs, behind),
+        24 => Deed::ListAgain(controller, Resource::Pods, behind),
+        _ => Deed::Skew(controller, random.between(0, 7_200_000) as i64 - 3_600_000),
+    }
+}
