@@ -4,15 +4,21 @@
 mod answer;
 mod apply;
 mod delete;
+mod owners;
 mod patch;
+mod read;
 mod request;
 mod rules;
 
-use std::{collections::BTreeMap, sync::Arc};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::Arc,
+};
 
 use chrono::{DateTime, SecondsFormat, Utc};
 use serde_json::{Value, json};
 
+use self::owners::Owners;
 pub use self::{
     answer::{Answer, failure},
     request::{Key, Request, Resource},
@@ -40,8 +46,9 @@ pub struct Change {
 #[derive(Default)]
 pub struct ApiServer {
     objects: BTreeMap<Key, Arc<Value>>,
-    /// What each manager applied last, by object: what it leaves out next time is removed.
-    applied: BTreeMap<(Key, String), Value>,
+    owners: BTreeMap<Key, Owners>,
+    /// Objects whose defaults are only told, not stored yet: their next write is one, even if it says nothing.
+    undefaulted: BTreeSet<Key>,
     pub history: Vec<Change>,
     version: u64,
     uids: u64,
@@ -95,60 +102,8 @@ impl ApiServer {
         };
         let mut object = old.as_ref().clone();
         change(&mut object);
-        self.update(key, object).is_ok()
-    }
-
-    fn get(&self, key: &Key) -> Result<Answer, Answer> {
-        let found = self
-            .objects
-            .get(key)
-            .ok_or_else(|| answer::not_found(key))?;
-        Ok(Answer::ok(found))
-    }
-
-    fn list(&self, target: &request::Target) -> Answer {
-        let of_it = |key: &&Key| target.covers(key);
-        let items: Vec<Value> = self
-            .objects
-            .iter()
-            .filter(|(key, _)| of_it(key))
-            .map(|(_, object)| object.as_ref().clone())
-            .collect();
-        Answer {
-            code: 200,
-            body: json!({
-                "kind": format!("{}List", target.resource.kind()), "apiVersion": target.resource.api_version(),
-                "metadata": {"resourceVersion": self.version.to_string()}, "items": items,
-            }),
-        }
-    }
-
-    /// What has happened since, as a list of events: the stream of a watch as far as it goes now.
-    fn watch(&self, target: &request::Target, request: &Request) -> Result<Answer, Answer> {
-        let since = request
-            .parameter("resourceVersion")
-            .and_then(|version| version.parse().ok())
-            .unwrap_or(0);
-        if since < self.compacted {
-            return Err(failure(410, "Expired", "too old resource version"));
-        }
-        let events: Vec<Value> = self
-            .history
-            .iter()
-            .filter(|change| change.version > since && target.covers(&change.key))
-            .map(|change| {
-                let kind = match change.kind {
-                    Kind::Added => "ADDED",
-                    Kind::Modified => "MODIFIED",
-                    Kind::Deleted => "DELETED",
-                };
-                json!({"type": kind, "object": change.object.as_ref()})
-            })
-            .collect();
-        Ok(Answer {
-            code: 200,
-            body: Value::Array(events),
-        })
+        let owners = self.owners_after(key, "the cluster", &object);
+        self.update(key, object, owners).is_ok()
     }
 
     fn create(
@@ -195,15 +150,27 @@ impl ApiServer {
             _ => {}
         }
         rules::check(&key, None, &object, self.lenient)?;
-        let stored = self.store(key, object, Kind::Added);
+        let stored = self.store(key.clone(), object, Kind::Added);
+        if key.resource == Resource::Jobs {
+            self.undefaulted.insert(key);
+        }
         Ok(Answer {
             code: 201,
             body: stored.as_ref().clone(),
         })
     }
 
+    /// Who owns what once somebody has written this. Only our kinds are ever applied.
+    fn owners_after(&self, key: &Key, manager: &str, object: &Value) -> Owners {
+        let mut owners = self.owners.get(key).cloned().unwrap_or_default();
+        if let (true, Some(old)) = (key.resource.is_ours(), self.objects.get(key)) {
+            owners.wrote(manager, old, object);
+        }
+        owners
+    }
+
     /// Writes an object that has changed, and removes it when nothing holds it any more.
-    fn update(&mut self, key: &Key, mut object: Value) -> Result<Answer, Answer> {
+    fn update(&mut self, key: &Key, mut object: Value, owners: Owners) -> Result<Answer, Answer> {
         let old = self
             .objects
             .get(key)
@@ -225,7 +192,9 @@ impl ApiServer {
             object["metadata"][fixed] = old["metadata"][fixed].clone();
         }
         tidy(&mut object);
-        if **old == object {
+        // Another owner of the same values is a change too.
+        let same = **old == object && !self.undefaulted.contains(key);
+        if same && self.owners.get(key).is_none_or(|before| *before == owners) {
             return Ok(Answer::ok(old));
         }
         rules::check(key, Some(old), &object, self.lenient)?;
@@ -234,8 +203,11 @@ impl ApiServer {
             object["metadata"]["generation"] = json!(generation + 1);
         }
         if delete::is_free(&object) {
-            return Ok(Answer::ok(&self.remove(key, object)));
+            // Who watches is told the last state that was ever written.
+            self.remove(key);
+            return Ok(Answer::ok(&object));
         }
+        self.owners.insert(key.clone(), owners);
         Ok(Answer::ok(&self.store(key.clone(), object, Kind::Modified)))
     }
 
@@ -244,18 +216,21 @@ impl ApiServer {
         object["metadata"]["resourceVersion"] = json!(self.version.to_string());
         let object = Arc::new(object);
         self.objects.insert(key.clone(), Arc::clone(&object));
+        self.undefaulted.remove(&key);
         self.tell(key, kind, Arc::clone(&object));
         object
     }
 
-    fn remove(&mut self, key: &Key, mut object: Value) -> Arc<Value> {
+    fn remove(&mut self, key: &Key) {
+        let Some(last) = self.objects.remove(key) else {
+            return;
+        };
         self.version += 1;
+        self.owners.remove(key);
+        self.undefaulted.remove(key);
+        let mut object = last.as_ref().clone();
         object["metadata"]["resourceVersion"] = json!(self.version.to_string());
-        let object = Arc::new(object);
-        self.objects.remove(key);
-        self.applied.retain(|(of, _), _| of != key);
-        self.tell(key.clone(), Kind::Deleted, Arc::clone(&object));
-        object
+        self.tell(key.clone(), Kind::Deleted, Arc::new(object));
     }
 
     fn tell(&mut self, key: Key, kind: Kind, object: Arc<Value>) {

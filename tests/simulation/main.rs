@@ -18,6 +18,7 @@ mod bugs;
 mod caches;
 mod calm;
 mod checks;
+mod conformance;
 mod controllers;
 mod faults;
 mod kubelet;

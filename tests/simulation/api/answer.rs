@@ -65,6 +65,18 @@ pub fn not_found(key: &Key) -> Answer {
     )
 }
 
+/// The answer to a deletion that has removed the object, of most kinds.
+pub fn deleted(key: &Key, object: &Value) -> Answer {
+    let mut details = details(key);
+    details["uid"] = object["metadata"]["uid"].clone();
+    Answer {
+        code: 200,
+        body: json!({
+            "kind": "Status", "apiVersion": "v1", "metadata": {}, "status": "Success", "details": details,
+        }),
+    }
+}
+
 pub fn already_exists(key: &Key) -> Answer {
     with_details(
         409,

@@ -1,29 +1,18 @@
-//! Server-side apply, as far as one manager's fields go: what it applied before and leaves out now is
-//! removed, what others own stays. Lists with keys are merged by them, all other lists are one value.
+//! What server-side apply puts into an object. Lists with keys are merged by them, all other lists are one
+//! value.
 
-use serde_json::{Map, Value};
+use serde_json::Value;
 
-/// The key of a list's elements, where it has one.
-fn list_key(field: &str) -> Option<&'static str> {
-    match field {
-        "attempts" => Some("number"),
-        "conditions" => Some("type"),
-        _ => None,
-    }
-}
+use super::owners::list_key;
 
-/// The object after a manager, who last applied `last`, applies `now`.
-pub fn merged(old: &Value, last: &Value, now: &Value) -> Value {
-    let empty = Map::new();
-    let fields = |value: &Value| value.as_object().cloned().unwrap_or_else(|| empty.clone());
-    let (mut merged, last, now) = (fields(old), fields(last), fields(now));
-    merged.retain(|name, _| !last.contains_key(name) || now.contains_key(name));
-    for (name, value) in &now {
+/// The object with all that a manager applies.
+pub fn merged(old: &Value, now: &Value) -> Value {
+    let mut merged = old.as_object().cloned().unwrap_or_default();
+    for (name, value) in now.as_object().into_iter().flatten() {
         let before = merged.get(name).cloned().unwrap_or_default();
-        let mine = last.get(name).cloned().unwrap_or_default();
         let next = match (list_key(name), value) {
-            (Some(key), Value::Array(items)) => list(key, &before, &mine, items),
-            (_, Value::Object(_)) => self::merged(&before, &mine, value),
+            (Some(key), Value::Array(items)) => list(key, &before, items),
+            (_, Value::Object(_)) => self::merged(&before, value),
             _ => value.clone(),
         };
         merged.insert(name.clone(), next);
@@ -31,42 +20,13 @@ pub fn merged(old: &Value, last: &Value, now: &Value) -> Value {
     Value::Object(merged)
 }
 
-fn list(key: &str, old: &Value, last: &Value, now: &[Value]) -> Value {
-    let items = |value: &Value| value.as_array().cloned().unwrap_or_default();
+fn list(key: &str, old: &Value, now: &[Value]) -> Value {
+    let old = old.as_array().map_or(&[][..], Vec::as_slice);
     let find = |list: &[Value], like: &Value| list.iter().find(|it| it[key] == like[key]).cloned();
-    let (old, last) = (items(old), items(last));
-    let kept = old
-        .iter()
-        .filter(|item| find(&last, item).is_none() || find(now, item).is_some());
-    let mut next: Vec<Value> = kept
-        .map(|item| match find(now, item) {
-            Some(applied) => merged(item, &find(&last, item).unwrap_or_default(), &applied),
-            None => item.clone(),
-        })
-        .collect();
-    let new = now.iter().filter(|item| find(&old, item).is_none());
-    next.extend(new.cloned());
-    Value::Array(next)
-}
-
-#[cfg(test)]
-mod tests {
-    use serde_json::json;
-
-    use super::*;
-
-    #[test]
-    fn what_a_manager_leaves_out_goes_and_what_others_own_stays() {
-        let old = json!({"phase": "running", "error": "e", "report": {"at": 1},
-            "conditions": [{"type": "A", "status": "True"}, {"type": "B", "status": "True"}, {"type": "C"}]});
-        let last = json!({"phase": "running", "error": "e",
-            "conditions": [{"type": "A", "status": "True"}, {"type": "B", "status": "True"}]});
-        let now = json!({"phase": "failed",
-            "conditions": [{"type": "A", "status": "False"}, {"type": "D"}]});
-        assert_eq!(
-            merged(&old, &last, &now),
-            json!({"phase": "failed", "report": {"at": 1},
-                "conditions": [{"type": "A", "status": "False"}, {"type": "C"}, {"type": "D"}]})
-        );
-    }
+    let kept = old.iter().map(|item| match find(now, item) {
+        Some(applied) => merged(item, &applied),
+        None => item.clone(),
+    });
+    let new = now.iter().filter(|item| find(old, item).is_none());
+    Value::Array(kept.chain(new.cloned()).collect())
 }

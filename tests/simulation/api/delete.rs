@@ -4,7 +4,7 @@ use chrono::{DateTime, TimeDelta, Utc};
 use serde_json::{Value, json};
 
 use super::{
-    ApiServer, Key, Request, Resource,
+    ApiServer, Key, Kind, Request, Resource,
     answer::{self, Answer},
     seconds,
 };
@@ -36,31 +36,40 @@ impl ApiServer {
             }
         }
         let asked = options["gracePeriodSeconds"].as_i64();
-        let grace = grace(key, &object, asked);
+        let graceful = key.resource == Resource::Pods;
         let metadata = &mut object["metadata"];
-        let held = metadata["finalizers"]
-            .as_array()
-            .is_some_and(|all| !all.is_empty());
-        if grace == 0 && !held {
-            return Ok(Answer::ok(&self.remove(key, object)));
+        let held = metadata["finalizers"].is_array();
+        let pending = metadata["deletionGracePeriodSeconds"].as_i64();
+        let begun = !metadata["deletionTimestamp"].is_null();
+        // Pods and what is held are marked first, which those who watch see, then removed.
+        let marks = (graceful || held) && (!begun || pending.unwrap_or(0) > 0);
+        let grace = match (begun, pending, asked) {
+            (true, Some(before), Some(asked)) => before.min(asked),
+            (true, Some(before), None) => before,
+            _ => grace(key, &object, asked),
+        };
+        if marks && (!begun || pending != Some(grace)) {
+            let metadata = &mut object["metadata"];
+            metadata["deletionTimestamp"] = json!(seconds(now + TimeDelta::seconds(grace)));
+            metadata["deletionGracePeriodSeconds"] = json!(grace);
+            if key.resource.counts_generations() {
+                let generation = metadata["generation"].as_u64().unwrap_or(0);
+                metadata["generation"] = json!(generation + 1);
+            }
+            object = self
+                .store(key.clone(), object, Kind::Modified)
+                .as_ref()
+                .clone();
         }
-        let shortened = metadata["deletionGracePeriodSeconds"]
-            .as_i64()
-            .is_none_or(|before| grace < before);
-        if !metadata["deletionTimestamp"].is_null() && !shortened {
+        if held || grace > 0 {
             return Ok(Answer::ok(&object));
         }
-        metadata["deletionTimestamp"] = json!(seconds(now + TimeDelta::seconds(grace)));
-        metadata["deletionGracePeriodSeconds"] = json!(grace);
-        if key.resource.counts_generations() {
-            let generation = metadata["generation"].as_u64().unwrap_or(0);
-            metadata["generation"] = json!(generation + 1);
-        }
-        Ok(Answer::ok(&self.store(
-            key.clone(),
-            object,
-            super::Kind::Modified,
-        )))
+        self.remove(key);
+        Ok(if key.resource.returns_deleted() {
+            Answer::ok(&object)
+        } else {
+            answer::deleted(key, &object)
+        })
     }
 }
 

@@ -2,7 +2,7 @@
 //! merge; on an object or on its status.
 
 use json_patch::Patch;
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use super::{
     ApiServer, Key, Request,
@@ -40,7 +40,10 @@ impl ApiServer {
                 ));
             }
         }
-        self.update(&key, only(&key, old, patched, of_status))
+        let manager = request.parameter("fieldManager").unwrap_or("unknown");
+        let new = only(&key, old.clone(), patched, of_status);
+        let owners = self.owners_after(&key, &format!("update by {manager}"), &new);
+        self.update(&key, new, owners)
     }
 
     fn apply(
@@ -54,15 +57,15 @@ impl ApiServer {
         let manager = request
             .parameter("fieldManager")
             .ok_or_else(|| answer::invalid(key, "fieldManager", "is required for apply patch"))?;
-        let slot = (key.clone(), manager.to_owned());
         let part = if of_status { "status" } else { "spec" };
-        let mut patched = old.clone();
-        let last = self.applied.get(&slot).cloned().unwrap_or_default();
-        patched[part] = apply::merged(&old[part], &last, &body[part]);
+        let config = json!({part: body[part]});
+        let mut owners = self.owners.get(key).cloned().unwrap_or_default();
+        let mut patched = apply::merged(&old, &config);
+        owners.prune(manager, &config, &mut patched);
         patched["metadata"]["resourceVersion"] = body["metadata"]["resourceVersion"].clone();
-        let answer = self.update(key, only(key, old, patched, of_status))?;
-        self.applied.insert(slot, body[part].clone());
-        Ok(answer)
+        let new = only(key, old.clone(), patched, of_status);
+        owners.applied(manager, &config, &old, &new);
+        self.update(key, new, owners)
     }
 }
 

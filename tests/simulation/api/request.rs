@@ -204,6 +204,11 @@ impl Resource {
         self.is_ours()
     }
 
+    /// A deletion answers with the object that is gone, not only with its name.
+    pub fn returns_deleted(self) -> bool {
+        matches!(self, Resource::Pods | Resource::Namespaces)
+    }
+
     pub fn is_namespaced(self) -> bool {
         !matches!(self, Resource::Namespaces | Resource::Nodes)
     }

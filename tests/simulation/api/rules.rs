@@ -41,6 +41,7 @@ pub fn check(key: &Key, old: Option<&Value>, new: &Value, lenient: bool) -> Resu
     if let Some(error) = wrong_type {
         return Err(invalid(key, "", &error.to_string()));
     }
+    check_finalizers(key, old, new)?;
     let (Resource::Jobs, Some(old)) = (key.resource, old) else {
         return Ok(());
     };
@@ -70,6 +71,25 @@ pub fn check(key: &Key, old: Option<&Value>, new: &Value, lenient: bool) -> Resu
             "spec.resumePrompt",
             "resumePrompt changes only together with the end of a suspension",
         ));
+    }
+    Ok(())
+}
+
+/// Nothing more may hold an object that is being deleted.
+fn check_finalizers(key: &Key, old: Option<&Value>, new: &Value) -> Result<(), Answer> {
+    let of = |object: &Value| {
+        let all = object["metadata"]["finalizers"].as_array().cloned();
+        all.unwrap_or_default()
+    };
+    let Some(old) = old else {
+        return Ok(());
+    };
+    let before = of(old);
+    if old["metadata"]["deletionTimestamp"].is_string()
+        && of(new).iter().any(|finalizer| !before.contains(finalizer))
+    {
+        let why = "no new finalizers can be added if the object is being deleted";
+        return Err(invalid(key, "metadata.finalizers", why));
     }
     Ok(())
 }
