@@ -32,6 +32,8 @@ const NAMESPACE: &str = "default";
 const SEED: u64 = 6;
 /// Of every so many sequences the events are compared too.
 const WATCHED: u64 = 5;
+/// How long a watch may last: a busy server tells in longer ones what did not come in a short one.
+const WATCH_SECONDS: [u32; 3] = [1, 5, 20];
 const SIDE_BY_SIDE: usize = 16;
 /// How many differences a failure tells.
 const SHOWN: usize = 60;
@@ -44,6 +46,12 @@ async fn play(
     watches: bool,
 ) -> Result<(), String> {
     let mut model = ApiServer::default();
+    let home = Key::new(Resource::Namespaces, "", &key.namespace);
+    let home = Request::new("POST", &home, "").with(
+        "application/json",
+        &json!({"metadata": {"name": key.namespace}}),
+    );
+    model.handle(&home, Utc::now());
     let (mut modelled, mut known) = (Known::default(), Known::default());
     let mut sent = Vec::new();
     for _ in 0..LENGTH {
@@ -73,13 +81,17 @@ async fn play(
     asked.path = Request::new("POST", key, "").path;
     let expected = told(resource, &model.handle(&asked, Utc::now()), &key.name);
     let since = &known["metadata"]["resourceVersion"];
-    let got = told(
-        resource,
-        &watched(client, key, since.as_str().unwrap_or_default()).await,
-        &key.name,
-    );
-    if expected == got {
-        return Ok(());
+    let since = since.as_str().unwrap_or_default();
+    let mut got = Vec::new();
+    for seconds in WATCH_SECONDS {
+        got = told(
+            resource,
+            &watched(client, key, since, seconds).await,
+            &key.name,
+        );
+        if expected == got {
+            return Ok(());
+        }
     }
     Err(format!(
         "{}, after {}: a watch tells\nmodel: {expected:#?}\nreal:  {got:#?}",

@@ -132,7 +132,9 @@ impl World {
             passes: BTreeMap::new(),
             again: BTreeSet::new(),
         });
-        let missed = self.api.history[point..].iter().map(|change| change.key.resource);
+        let missed = self.api.history[point..]
+            .iter()
+            .map(|change| change.key.resource);
         for resource in missed.collect::<Vec<_>>() {
             self.deliver_later(controller, resource);
         }

@@ -105,13 +105,13 @@ pub async fn real(client: &Client, request: &Request) -> Answer {
 }
 
 /// The events that a watch tells of one object from its creation on.
-pub async fn watched(client: &Client, key: &Key, since: &str) -> Answer {
+pub async fn watched(client: &Client, key: &Key, since: &str, seconds: u32) -> Answer {
     let mut request = Request::new("POST", key, "");
     request.method = "GET".to_owned();
     request.query = BTreeMap::from([
         ("watch".to_owned(), "true".to_owned()),
         ("resourceVersion".to_owned(), since.to_owned()),
-        ("timeoutSeconds".to_owned(), "1".to_owned()),
+        ("timeoutSeconds".to_owned(), seconds.to_string()),
         (
             "fieldSelector".to_owned(),
             format!("metadata.name%3D{}", key.name),

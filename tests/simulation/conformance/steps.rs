@@ -203,6 +203,11 @@ impl Step {
             Step::Create(manifest) => {
                 let mut manifest = manifest.clone();
                 manifest["metadata"]["name"] = json!(key.name);
+                if manifest["spec"]["nodeName"].is_string() {
+                    // Each pod has a node of its own: whatever stays bound to one that is not there for
+                    // 40 s is taken away by the cluster.
+                    manifest["spec"]["nodeName"] = json!(key.name);
+                }
                 manifest["kind"] = json!(key.resource.kind());
                 manifest["apiVersion"] = json!(key.resource.api_version());
                 Request::new("POST", key, "").with("application/json", &manifest)
