@@ -26,8 +26,9 @@ const TAINT: &str = "faults";
 /// The label by which pods find it, and whatever node takes its place.
 const LABEL: &str = "herdctl.dev/faults";
 const OUT_OF_SERVICE: &str = "node.kubernetes.io/out-of-service";
-/// How long its pods stay once it is silent; Kubernetes' own default is five minutes.
-const TOLERATED_SECONDS: i64 = 2;
+/// How long its pods stay once it is silent; Kubernetes' own default is five minutes. A node that speaks
+/// again is still marked so for some seconds, and may be given a pod meanwhile.
+const TOLERATED_SECONDS: i64 = 10;
 
 static TURN: LazyLock<Mutex<()>> = LazyLock::new(Mutex::default);
 

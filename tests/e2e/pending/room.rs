@@ -60,7 +60,7 @@ async fn a_job_that_no_node_takes_waits_with_the_schedulers_words() {
             status.reason == Some(Reason::Scheduling)
                 && status
                     .message
-                    .is_some_and(|message| message.contains("0/1 nodes"))
+                    .is_some_and(|message| message.contains("0/2 nodes"))
         },
     )
     .await;
