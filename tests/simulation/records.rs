@@ -11,7 +11,7 @@ use herdctl::{
     },
     plan::{
         record_status::{Known, next_write},
-        seal::{self, Seal},
+        seal::{self, Came, Seal},
     },
 };
 use serde_json::json;
@@ -21,6 +21,12 @@ use super::{
     api::{Key, Request, Resource},
     bugs::Bug,
     world::{Event, World},
+};
+
+/// The stream of an attempt whose verdict has come.
+const SPOKEN: Came = Came {
+    bytes: 1,
+    spoken: true,
 };
 
 /// The records, by the UID of their Job.
@@ -179,7 +185,8 @@ impl World {
                 sealed: Some(now),
                 ..Output::default()
             });
-            record.known.intact = Some(seal::intact(&job, &record.verdicts, 0, 1));
+            let came = record.verdicts.iter().map(|attempt| (*attempt, SPOKEN));
+            record.known.intact = Some(seal::intact(&job, &came.collect(), 0));
         }
         let Some(write) = next_write(&job, &record.known, now) else {
             return;
