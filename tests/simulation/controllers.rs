@@ -132,8 +132,10 @@ impl World {
             passes: BTreeMap::new(),
             again: BTreeSet::new(),
         });
-        for change in self.api.history[point..].to_vec() {
-            self.deliver_later(controller, change.key.resource);
+        let missed = self.api.history[point..].iter();
+        let missed: Vec<Resource> = missed.map(|change| change.key.resource).collect();
+        for resource in missed {
+            self.deliver_later(controller, resource);
         }
         self.after(1, 500, Event::LeaseSeen(process));
         self.after(1, 1000, Event::Lease(process));
