@@ -158,13 +158,13 @@ impl Cluster {
         .await
     }
 
-    /// Asks for this very pod's end, with the grace that it was built with. A pod that is gone is fine.
+    /// Asks for this very pod's end, with the grace that it was built with. False when it is gone already.
     pub async fn delete_pod(
         &self,
         namespace: Option<&str>,
         name: &str,
         uid: &str,
-    ) -> Result<(), CallError> {
+    ) -> Result<bool, CallError> {
         let params = DeleteParams {
             preconditions: Some(Preconditions {
                 uid: Some(uid.to_owned()),
@@ -173,7 +173,8 @@ impl Cluster {
             ..DeleteParams::default()
         };
         let api = self.pods(namespace);
-        unless_gone(call("delete the pod", api.delete(name, &params)).await).map(drop)
+        let sent = call("delete the pod", api.delete(name, &params)).await;
+        Ok(unless_gone(sent)?.is_some())
     }
 
     /// Gives this very pod the store's present certificates. A pod that is gone needs none.

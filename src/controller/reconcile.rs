@@ -245,11 +245,15 @@ async fn act(
         Action::LookUpPod => view.sight = look_up(job, context).await?,
         Action::LookUp(what) => ask(what, job, &mut view.looked, cluster).await?,
         Action::DeletePod { name, uid } => {
-            cluster.delete_pod(namespace, &name, &uid).await?;
+            let was_there = cluster.delete_pod(namespace, &name, &uid).await?;
             let before = view.earlier.len();
             view.earlier.retain(|pod| pod.uid().as_ref() != Some(&uid));
             if view.earlier.len() == before {
-                return Ok(Step::Rest(None));
+                if was_there {
+                    return Ok(Step::Rest(None));
+                }
+                // Its end was seen, and our own last write hid it: no other news will come.
+                view.sight = Sight::Live(None);
             }
         }
         Action::RenewStoreCa { .. } => {

@@ -132,10 +132,9 @@ impl World {
             passes: BTreeMap::new(),
             again: BTreeSet::new(),
         });
-        let missed = self.api.history[point..]
-            .iter()
-            .map(|change| change.key.resource);
-        for resource in missed.collect::<Vec<_>>() {
+        let missed = self.api.history[point..].iter();
+        let missed: Vec<Resource> = missed.map(|change| change.key.resource).collect();
+        for resource in missed {
             self.deliver_later(controller, resource);
         }
         self.after(1, 500, Event::LeaseSeen(process));

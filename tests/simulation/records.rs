@@ -23,6 +23,12 @@ use super::{
     world::{Event, World},
 };
 
+/// The stream of an attempt whose verdict has come.
+const SPOKEN: Came = Came {
+    bytes: 1,
+    spoken: true,
+};
+
 /// The records, by the UID of their Job.
 #[derive(Default)]
 pub struct Records {
@@ -179,13 +185,7 @@ impl World {
                 sealed: Some(now),
                 ..Output::default()
             });
-            let came = record.verdicts.iter().map(|number| {
-                let came = Came {
-                    bytes: 1,
-                    spoken: true,
-                };
-                (*number, came)
-            });
+            let came = record.verdicts.iter().map(|attempt| (*attempt, SPOKEN));
             record.known.intact = Some(seal::intact(&job, &came.collect(), 0));
         }
         let Some(write) = next_write(&job, &record.known, now) else {
