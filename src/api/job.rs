@@ -253,6 +253,13 @@ impl JobStatus {
         self.report.as_ref().filter(of_it)
     }
 
+    /// The UID of the attempt's pod, once it is known: by the controller, or by the store, which took a
+    /// report from it.
+    pub fn pod_uid<'a>(&'a self, attempt: &'a Attempt) -> Option<&'a str> {
+        let reported = || self.report_on(attempt).map(|report| report.uid.as_str());
+        attempt.uid.as_deref().or_else(reported)
+    }
+
     pub fn is_final(&self) -> bool {
         self.phase.is_some_and(Phase::is_final)
     }

@@ -41,6 +41,7 @@ pub(super) fn with_attempt(
     let job = seen.job;
     let asked = wishes::asked(seen, status, attempt, means.now);
     let unwanted = asked.end() || asked.start_overdue || asked.suspend;
+    let was_there = status.pod_uid(attempt).is_some();
     match &seen.pod {
         PodLookup::Seen(pod) => match whose::pod_of(job, attempt, pod) {
             PodIs::Ours => {
@@ -60,10 +61,8 @@ pub(super) fn with_attempt(
             }
             PodIs::Foreign => end_without_pod(job, &whose::foreign(pod), means),
         },
-        PodLookup::NotSeen if attempt.uid.is_some() || unwanted => Action::LookUpPod,
-        PodLookup::Gone if attempt.uid.is_some() || unwanted => {
-            lost(seen, status, attempt, asked, means)
-        }
+        PodLookup::NotSeen if was_there || unwanted => Action::LookUpPod,
+        PodLookup::Gone if was_there || unwanted => lost(seen, status, attempt, asked, means),
         PodLookup::NotSeen | PodLookup::Gone => create(job, status, attempt, means),
         PodLookup::Refused(_) if unwanted => lost(seen, status, attempt, asked, means),
         PodLookup::Refused(refused) => after_refusal(job, status, attempt, refused, means),
@@ -216,11 +215,9 @@ fn lost(
     asked: Asked<'_>,
     means: Means<'_>,
 ) -> Action {
-    let report = attempt
-        .uid
-        .as_deref()
-        .and_then(|uid| ending::report(status, uid));
-    let never_seen = attempt.uid.is_none();
+    let uid = status.pod_uid(attempt);
+    let report = uid.and_then(|uid| ending::report(status, uid));
+    let never_seen = uid.is_none();
     let end = evidence::conclude_without_pod(&attempt.pod, never_seen, report.as_ref(), asked);
     going_on::after(seen, status, None, &end, means)
 }

@@ -81,6 +81,18 @@ fn a_pod_that_knows_old_certificates_of_the_store_is_given_new_ones() {
     );
 }
 
+/// Somebody removed it, with its finalizer, before the controller had seen it: the store had.
+#[test]
+fn a_pod_that_the_store_has_a_report_of_is_never_made_again() {
+    let job = reported(intended());
+    assert_eq!(
+        next(&job, None, PodLookup::NotSeen, at(5)),
+        Action::LookUpPod
+    );
+    let done = written(&job, next(&job, None, PodLookup::Gone, at(5)));
+    assert_eq!(reason(&done), Some(Reason::Completed));
+}
+
 #[test]
 fn a_pod_that_was_seen_once_is_never_made_again() {
     let job = running();
