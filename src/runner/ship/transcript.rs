@@ -131,7 +131,11 @@ impl Transcript {
             return Err(Trouble::Broken(io::ErrorKind::UnexpectedEof.into()));
         }
         file.set_len(whole).map_err(Trouble::Write)?;
-        self.sent = Some(Sent::of(&file, whole)?);
+        // Otherwise the store has more than the file: it is sent anew, from its beginning.
+        self.sent = match whole == length {
+            true => Some(Sent::of(&file, whole)?),
+            false => None,
+        };
         Ok(whole)
     }
 
@@ -147,9 +151,13 @@ impl Transcript {
         self.file.as_ref().map(|_| self.next)
     }
 
-    /// Sends all that is left; the agent's processes are gone.
+    /// Sends all that is left; the agent's processes are gone. There is no next time, so what turns out not
+    /// to fit what the store has is sent anew at once.
     pub fn finish(&mut self, store: &mut Store, buffer: &mut [u8]) {
         self.send(store, buffer, LAST_BUDGET);
+        if self.sent.is_none() {
+            self.send(store, buffer, LAST_BUDGET);
+        }
     }
 
     fn send(&mut self, store: &mut Store, buffer: &mut [u8], budget: Duration) {
