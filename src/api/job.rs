@@ -146,21 +146,23 @@ fn resume_prompt_rule() -> Rule {
         .field_path(".spec.resumePrompt")
 }
 
+/// The fields of a status that never change once its phase is final.
+pub const FROZEN: [&str; 10] = [
+    "phase",
+    "exitReason",
+    "reason",
+    "message",
+    "error",
+    "sessionId",
+    "startedAt",
+    "completedAt",
+    "agent",
+    "result",
+];
+
 /// Freezes the outcome. It stands at the root, since a rule on `status` is skipped when the whole status
 /// is removed.
 fn final_phase_rule() -> Rule {
-    const FROZEN: [&str; 10] = [
-        "phase",
-        "exitReason",
-        "reason",
-        "message",
-        "error",
-        "sessionId",
-        "startedAt",
-        "completedAt",
-        "agent",
-        "result",
-    ];
     let same: Vec<String> = FROZEN
         .iter()
         .map(|field| {

@@ -181,74 +181,73 @@ fn agent_ended(pod: &Pod) -> bool {
     })
 }
 
-#[tokio::test]
-async fn killed_after_the_final_status_and_before_the_pod_is_released() {
-    let team = Team::alone().await;
+/// Lets a Job's agent run and stops the controller; then does something to the Job, and steps the controller
+/// on until Job and pod are as wanted. With a Job more when that state was passed over.
+async fn hit_running(
+    team: &Team,
+    done: impl AsyncFn(&Run),
+    wanted: impl Fn(&Job, Option<&Pod>) -> bool,
+) -> (Run, Job, Frozen) {
     for _ in 0..TRIES {
-        let run = Run::start(&team).await;
+        let run = Run::start(team).await;
         let running = team.running(&run.job).await;
         team.asks(&session(&running)).await;
         let frozen = Controller::running().await.freeze();
+        done(&run).await;
+        let hit = frozen
+            .step_until(SLICES, || async {
+                let (job, pod) = run.now(team).await;
+                wanted(&job, pod.as_ref())
+            })
+            .await;
+        if hit {
+            return (run, running, frozen);
+        }
+        drop(frozen);
+        run.abandon(team).await;
+    }
+    panic!("the moment was not hit in {TRIES} tries");
+}
+
+#[tokio::test]
+async fn killed_after_the_final_status_and_before_the_pod_is_released() {
+    let team = Team::alone().await;
+    let ends = async |run: &Run| {
         team.release(&run.key).await;
+        let pods = team.pods();
         until(
-            &team.pods(),
+            &pods,
             &run.pod(),
             "through with its agent",
             RUN,
             agent_ended,
         )
         .await;
-        let hit = frozen
-            .step_until(SLICES, || async {
-                let (job, pod) = run.now(&team).await;
-                status(&job).is_final() && pod.is_some_and(|pod| held(&pod))
-            })
-            .await;
-        if !hit {
-            drop(frozen);
-            run.abandon(&team).await;
-            continue;
-        }
-        let outcome = status(&team.get(&run.job).await);
-        frozen.kill().await;
-        run.assert_one_of_all(&team, only_attempt(&running).uid)
-            .await;
-        assert_same_outcome(&team, &run, &outcome).await;
-        return;
-    }
-    panic!("the moment was not hit in {TRIES} tries");
+    };
+    let unreleased = |job: &Job, pod: Option<&Pod>| status(job).is_final() && pod.is_some_and(held);
+    let (run, running, frozen) = hit_running(&team, ends, unreleased).await;
+    let outcome = status(&team.get(&run.job).await);
+    frozen.kill().await;
+    run.assert_one_of_all(&team, only_attempt(&running).uid)
+        .await;
+    assert_same_outcome(&team, &run, &outcome).await;
 }
 
 #[tokio::test]
 async fn killed_after_the_word_to_cancel_and_before_the_pods_deletion() {
     let team = Team::alone().await;
-    for _ in 0..TRIES {
-        let run = Run::start(&team).await;
-        let running = team.running(&run.job).await;
-        team.asks(&session(&running)).await;
-        let frozen = Controller::running().await.freeze();
-        team.cancel(&run.job).await;
-        let hit = frozen
-            .step_until(SLICES, || async {
-                let (job, pod) = run.now(&team).await;
-                let lives = pod.is_some_and(|pod| pod.metadata.deletion_timestamp.is_none());
-                status(&job).reason == Some(Reason::Cancelling) && lives
-            })
-            .await;
-        if !hit {
-            drop(frozen);
-            run.abandon(&team).await;
-            continue;
-        }
-        frozen.kill().await;
-        let done = team.finished(&run.job).await;
-        assert_ended(&done, ExitReason::ManualCancel, Reason::Cancelled);
-        assert_eq!(only_attempt(&done).uid, only_attempt(&running).uid);
-        team.leaves(&session(&done)).await;
-        team.assert_one_agent(&session(&done)).await;
-        return;
-    }
-    panic!("the moment was not hit in {TRIES} tries");
+    let cancelled = async |run: &Run| team.cancel(&run.job).await;
+    let undeleted = |job: &Job, pod: Option<&Pod>| {
+        let lives = pod.is_some_and(|pod| pod.metadata.deletion_timestamp.is_none());
+        status(job).reason == Some(Reason::Cancelling) && lives
+    };
+    let (run, running, frozen) = hit_running(&team, cancelled, undeleted).await;
+    frozen.kill().await;
+    let done = team.finished(&run.job).await;
+    assert_ended(&done, ExitReason::ManualCancel, Reason::Cancelled);
+    assert_eq!(only_attempt(&done).uid, only_attempt(&running).uid);
+    team.leaves(&session(&done)).await;
+    team.assert_one_agent(&session(&done)).await;
 }
 
 async fn assert_same_outcome(team: &Team, run: &Run, before: &JobStatus) {

@@ -56,6 +56,13 @@ pub struct Destination {
     ca: PathBuf,
 }
 
+impl Destination {
+    /// One of the protocol's paths, for this pod's attempt.
+    fn path(&self, of: impl Fn(&str, &str, u32) -> String) -> String {
+        of(&self.namespace, &self.job, self.attempt)
+    }
+}
+
 /// Why something is not in the store.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum No {
@@ -106,31 +113,15 @@ impl Store {
 
     /// Takes up the stream; answers how much of it the store has.
     pub fn open(&mut self, timeout: Duration) -> Result<Position, No> {
-        let path = {
-            let Destination {
-                namespace,
-                job,
-                attempt,
-                ..
-            } = &self.destination;
-            protocol::attempt(namespace, job, *attempt)
-        };
+        let path = self.destination.path(protocol::attempt);
         self.call(&Method::PUT, &path, &[], timeout)
     }
 
     /// Appends at `offset`, of which the store said before that it has it all.
     pub fn append(&mut self, offset: u64, bytes: &[u8]) -> Result<Position, No> {
         debug_assert!(bytes.len() <= MAX_APPEND_BYTES);
-        let path = {
-            let Destination {
-                namespace,
-                job,
-                attempt,
-                ..
-            } = &self.destination;
-            let output = protocol::output(namespace, job, *attempt);
-            format!("{output}?{OFFSET}={offset}&{ACKED}={offset}")
-        };
+        let output = self.destination.path(protocol::output);
+        let path = format!("{output}?{OFFSET}={offset}&{ACKED}={offset}");
         self.call(&Method::POST, &path, bytes, CALL_TIMEOUT)
     }
 
@@ -141,30 +132,14 @@ impl Store {
         bytes: &[u8],
         timeout: Duration,
     ) -> Result<Position, No> {
-        let path = {
-            let Destination {
-                namespace,
-                job,
-                attempt,
-                ..
-            } = &self.destination;
-            let transcript = protocol::transcript(namespace, job, *attempt);
-            format!("{transcript}?{OFFSET}={offset}")
-        };
+        let transcript = self.destination.path(protocol::transcript);
+        let path = format!("{transcript}?{OFFSET}={offset}");
         self.call(&Method::POST, &path, bytes, timeout)
     }
 
     /// The transcript that this attempt continues, and its length if that is known before its end.
     pub fn session(&mut self) -> Result<(impl Read + use<>, Option<u64>), No> {
-        let path = {
-            let Destination {
-                namespace,
-                job,
-                attempt,
-                ..
-            } = &self.destination;
-            protocol::transcript(namespace, job, *attempt)
-        };
+        let path = self.destination.path(protocol::transcript);
         let asked = self.send(&Method::GET, &path, &[], SESSION_TIMEOUT);
         let response = asked.and_then(|mut response| match response.status() {
             StatusCode::OK => Ok(Ok(response)),

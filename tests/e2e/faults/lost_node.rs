@@ -42,6 +42,16 @@ impl Run {
         }
     }
 
+    /// The same, and then its node loses its power; the Job waits for proof.
+    async fn on_a_node_that_dies(node: &SecondNode, team: &Team) -> Run {
+        let run = Run::start(team).await;
+        node.power_off().await;
+        node.not_ready().await;
+        run.waits_for_proof(team).await;
+        node.replace().await;
+        run
+    }
+
     /// The Job waits for proof that the agent is dead, names the node and has made no second attempt.
     pub async fn waits_for_proof(&self, team: &Team) {
         // Kubernetes has asked for the pod's end, which the node can't answer.
@@ -99,11 +109,7 @@ impl Run {
 async fn a_run_whose_node_died_goes_on_elsewhere_once_the_node_is_out_of_service() {
     let node = SecondNode::take().await;
     let team = Team::shared().await;
-    let run = Run::start(&team).await;
-    node.power_off().await;
-    node.not_ready().await;
-    run.waits_for_proof(&team).await;
-    node.replace().await;
+    let run = Run::on_a_node_that_dies(&node, &team).await;
     node.out_of_service().await;
     let again = run.goes_on(&team).await;
     // A node that comes back has nothing to do with the second attempt.
@@ -118,11 +124,7 @@ async fn a_run_whose_node_died_goes_on_elsewhere_once_the_node_is_out_of_service
 async fn a_run_whose_node_died_goes_on_elsewhere_once_the_node_is_deleted() {
     let node = SecondNode::take().await;
     let team = Team::shared().await;
-    let run = Run::start(&team).await;
-    node.power_off().await;
-    node.not_ready().await;
-    run.waits_for_proof(&team).await;
-    node.replace().await;
+    let run = Run::on_a_node_that_dies(&node, &team).await;
     node.delete().await;
     run.goes_on(&team).await;
     run.completes(&team, Reason::NodeLost).await;

@@ -1,10 +1,6 @@
 //! The faults of the soak, one at a time, each put right again where it does not heal by itself.
 
-use std::{
-    collections::BTreeMap,
-    ops::Range,
-    time::{Duration, Instant},
-};
+use std::{collections::BTreeMap, ops::Range, time::Duration};
 
 use herdctl::api::reason::Reason;
 use kube::api::{DeleteParams, EvictParams, Patch, PatchParams};
@@ -20,12 +16,11 @@ use crate::{
     record::faults::restart_api_server,
     status::status,
     team::Team,
+    wait::{RUN, until},
 };
 
 /// Between two faults, in milliseconds.
 const PAUSE: Range<u64> = 200..2500;
-/// How long a Job may take to be suspended before it is let go on.
-const PATIENCE: Duration = Duration::from_secs(30);
 /// In seconds.
 const API_SERVER_AWAY: u32 = 3;
 
@@ -183,14 +178,11 @@ impl<'a> Faults<'a> {
     /// Pauses a Job and lets it go on.
     async fn pause(&self, job: &str) {
         self.suspend(job, true).await;
-        let until = Instant::now() + PATIENCE;
-        while Instant::now() < until {
-            let now = status(&self.team.get(job).await);
-            if now.is_final() || now.reason == Some(Reason::Suspended) {
-                break;
-            }
-            tokio::time::sleep(Duration::from_millis(200)).await;
-        }
+        until(&self.team.jobs(), job, "suspended or over", RUN, |job| {
+            let now = status(job);
+            now.is_final() || now.reason == Some(Reason::Suspended)
+        })
+        .await;
         self.suspend(job, false).await;
     }
 

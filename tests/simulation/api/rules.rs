@@ -1,7 +1,10 @@
 //! What the definitions of our kinds refuse: values of the wrong type, another outcome of a Job that has
 //! ended, another spec of one that exists. The rules are those of `crds/jobs.yaml`.
 
-use herdctl::api::{agent::Agent, job::Job};
+use herdctl::api::{
+    agent::Agent,
+    job::{FROZEN, Job},
+};
 use serde_json::Value;
 
 use super::{
@@ -9,19 +12,6 @@ use super::{
     answer::{Answer, invalid},
 };
 
-/// What never changes in a final status.
-const FROZEN: [&str; 10] = [
-    "phase",
-    "exitReason",
-    "reason",
-    "message",
-    "error",
-    "sessionId",
-    "startedAt",
-    "completedAt",
-    "agent",
-    "result",
-];
 /// What never changes in a Job's spec.
 const IMMUTABLE: [&str; 6] = [
     "agent",
