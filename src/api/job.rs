@@ -266,6 +266,12 @@ impl JobStatus {
         self.phase.is_some_and(Phase::is_final)
     }
 
+    /// The record is whole as far as it will ever be.
+    pub fn is_sealed(&self) -> bool {
+        let output = self.output.as_ref();
+        output.is_some_and(|output| output.sealed.is_some())
+    }
+
     /// The attempt that counts: the one with the highest number.
     pub fn attempt(&self) -> Option<&Attempt> {
         self.attempts.iter().max_by_key(|attempt| attempt.number)

@@ -151,11 +151,18 @@ impl ProcessExit {
     }
 }
 
+/// What a run alone cost, in US dollars, where its session's cost is `total` by now. What it was before is
+/// the transcript's word, which the agent may write: one that can't be is not believed.
+pub fn own_cost(total: f64, before: Option<f64>) -> f64 {
+    let before = before.filter(|before| *before <= total);
+    total - before.unwrap_or_default()
+}
+
 impl Verdict {
     /// What this run alone cost, in US dollars.
     pub fn own_cost_usd(&self) -> Option<f64> {
-        let before = self.cost_before_usd.unwrap_or_default();
-        self.cost_usd.map(|total| (total - before).max(0.0))
+        self.cost_usd
+            .map(|total| own_cost(total, self.cost_before_usd))
     }
 
     /// The verdict as one JSON line of at most [`MAX_BYTES`], its longest texts cut as far as needed.

@@ -30,8 +30,9 @@ const GO_ON: &str = "Continue from where you left off.";
   herdctl jobs resume 7f3c
   herdctl jobs resume 7f3c --prompt 'Skip the flaky test' -f
 
-A suspended Job goes on in a new pod. For one that has ended a new Job is made, with the same agent,
-session, model and limits. The name of the Job that goes on is printed. In both cases files are gone that
+A suspended Job goes on in a new pod. For one that has ended a new Job is made: the same session, and what
+the old one set itself (model, timeout, outputSchema); all else is as its Agent says now, and turns and
+budget are counted anew. The name of the Job that goes on is printed. In both cases files are gone that
 lay in the old pod outside of its volumes. With --follow the exit code carries the Job's outcome.
 
 {}", Exit::help()))]

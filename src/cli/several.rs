@@ -21,7 +21,11 @@ pub struct Worst(pub Exit);
 impl Worst {
     pub fn add(&mut self, error: &CliError, out: &mut Out) {
         out.complain(error);
-        self.0 = error.exit_code();
+        // A usage error weighs more than any other, and a reader who left is no error.
+        let code = error.exit_code();
+        if self.0 != Exit::Usage && code != Exit::Done {
+            self.0 = code;
+        }
     }
 
     fn gave_up(&mut self) {

@@ -11,12 +11,16 @@ use crate::{
     api::{
         job::{Job, JobStatus},
         reason::{Phase, Reason},
+        text,
     },
     kubernetes::call::call,
 };
 
 /// What `kubectl events` shows as the source.
 const REPORTER: &str = "herd-controller";
+
+/// The API server takes no longer ones.
+const MAX_NOTE_BYTES: usize = 1024;
 
 /// Sends Events.
 #[derive(Clone)]
@@ -81,7 +85,7 @@ impl Announcer {
                     Kind::Warning => EventType::Warning,
                 },
                 reason: note.reason,
-                note: Some(note.message),
+                note: Some(text::one_line(&note.message, MAX_NOTE_BYTES)),
                 action: "Reconcile".to_owned(),
                 secondary: None,
             };

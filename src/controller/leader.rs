@@ -17,6 +17,8 @@ use kube_lease_manager::{LeaseManagerBuilder, LeaseManagerError};
 use tokio::{sync::watch, time::Instant};
 use tracing::{info, warn};
 
+use crate::kubernetes::watch::everything;
+
 /// How long a lease lasts without a renewal: as long as a crashed leader is waited for.
 const DURATION: Duration = Duration::from_secs(20);
 /// Renewed this long before it ends.
@@ -133,7 +135,7 @@ async fn watch_lease(
     again: watch::Sender<u64>,
 ) {
     let api: Api<Lease> = Api::namespaced(client, &options.namespace);
-    let config = watcher::Config::default().fields(&format!("metadata.name={}", options.name));
+    let config = everything().fields(&format!("metadata.name={}", options.name));
     let mut leases = watcher(api, config)
         .default_backoff()
         .applied_objects()

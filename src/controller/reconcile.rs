@@ -241,7 +241,11 @@ async fn act(
             }
             view.live = true;
         }
-        Action::CreatePod(pod) => view.sight = create(&pod, context).await?,
+        Action::CreatePod(pod) => {
+            view.sight = create(&pod, context).await?;
+            // What is known of a node was asked for another pod.
+            view.looked.node = NodeLookup::NotAsked;
+        }
         Action::LookUpPod => view.sight = look_up(job, context).await?,
         Action::LookUp(what) => ask(what, job, &mut view.looked, cluster).await?,
         Action::DeletePod { name, uid } => {
@@ -279,7 +283,9 @@ async fn act(
                 return Ok(Step::Rest(None));
             };
             let released = cluster.release_pod(&pod).await?;
-            if let Some(pod) = &released {
+            // One that was to be deleted is gone now: no watch would say so again.
+            let stays = |pod: &&Pod| pod.metadata.deletion_timestamp.is_none();
+            if let Some(pod) = released.as_ref().filter(stays) {
                 context.recent.remember(pod);
             }
             if view.sight.pod().and_then(|pod| pod.uid()) == Some(uid) {

@@ -113,7 +113,9 @@ pub fn conclude_unheard(pod: &PodFacts, report: Option<&Verdict>, asked: Asked<'
         outcome,
         disrupted,
         verdict: report.cloned(),
-        started: report.and_then(|it| it.started_at),
+        started: report
+            .and_then(|it| it.started_at)
+            .or_else(|| seen_running(pod)),
         ended: report.and_then(|it| it.ended_at),
         why: kubernetes_words(pod, None),
     }
@@ -242,7 +244,8 @@ fn ended(
     let started = verdict
         .as_ref()
         .and_then(|it| it.started_at)
-        .or(end.and_then(|it| it.started));
+        .or(end.and_then(|it| it.started))
+        .or_else(|| seen_running(pod));
     let ended = verdict
         .as_ref()
         .and_then(|it| it.ended_at)
@@ -260,6 +263,14 @@ fn ended(
         ended,
         why,
     }))
+}
+
+/// Since when it runs, by the kubelet's last word.
+fn seen_running(pod: &PodFacts) -> Option<DateTime<Utc>> {
+    match pod.agent {
+        AgentState::Running { since } => since,
+        AgentState::NotStarted | AgentState::Ended(_) => None,
+    }
 }
 
 /// The termination message counts only when the container ended with a code that the runner gives
@@ -291,7 +302,8 @@ fn corrected(verdict: &Verdict, end: &Ended) -> Outcome {
     in_its_words(verdict)
 }
 
-fn asked_for(asked: Asked<'_>, pod: &str) -> Option<Outcome> {
+/// The end that was asked for, whatever becomes of the agent.
+pub fn end_asked_for(asked: Asked<'_>) -> Option<Outcome> {
     if asked.cancel {
         return Some(cancelled());
     }
@@ -301,22 +313,16 @@ fn asked_for(asked: Asked<'_>, pod: &str) -> Option<Outcome> {
             message: "the Job was deleted before it had ended".into(),
         });
     }
-    if asked.agent_gone {
-        return Some(agent_deleted());
-    }
-    if asked.start_overdue {
-        return Some(start_overdue(pod, asked.waited_for));
-    }
-    asked.suspend.then(suspended)
+    asked.agent_gone.then(agent_deleted)
 }
 
-/// What was asked for of a Job that has no agent now.
-pub fn asked_without_agent(asked: Asked<'_>) -> Option<Outcome> {
-    let asked = Asked {
-        start_overdue: false,
-        ..asked
-    };
-    asked_for(asked, "")
+/// The end of an attempt that was asked for, by a person or a deadline.
+fn asked_for(asked: Asked<'_>, pod: &str) -> Option<Outcome> {
+    let end = end_asked_for(asked);
+    if end.is_some() || !asked.start_overdue {
+        return end.or_else(|| asked.suspend.then(suspended));
+    }
+    Some(start_overdue(pod, asked.waited_for))
 }
 
 pub(super) fn suspended() -> Outcome {

@@ -14,7 +14,11 @@ use serde::Deserialize;
 use serde::de::IgnoredAny;
 use serde_json::value::RawValue;
 
-use crate::api::{record::Progress, text::one_line, verdict::Verdict};
+use crate::api::{
+    record::Progress,
+    text::one_line,
+    verdict::{Verdict, own_cost},
+};
 
 /// People see it as it is written, in a column. None of what has no such number any more: the lines are the
 /// agent's word, and the API server would refuse the whole patch.
@@ -260,7 +264,7 @@ impl Turns {
 impl Cost {
     /// Of the Job, as far as it is known.
     fn sum(self) -> Option<f64> {
-        let own = self.total.map(|total| (total - self.before).max(0.0));
+        let own = self.total.map(|total| own_cost(total, Some(self.before)));
         match (self.settled, own) {
             (Some(settled), Some(own)) => Some(settled + own),
             (settled, own) => settled.or(own),

@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 
 use super::{
     json_patch::{add, replace, test},
-    seal::{Intact, is_told},
+    seal::Intact,
 };
 use crate::api::{
     job::{Attempt, Condition, ConditionStatus, ConditionType, Job, JobStatus},
@@ -114,7 +114,7 @@ fn growth(status: &JobStatus, known: &Known) -> Vec<PatchOperation> {
     }
     if let Some(output) = &known.output
         && status.output.as_ref() != Some(output)
-        && !is_told(status)
+        && !status.is_sealed()
     {
         operations.push(add(["status", "output"], value(output)));
     }

@@ -51,7 +51,7 @@ pub enum Intact {
 pub fn decide(job: &Job, verdicts: &BTreeSet<u32>, gone: bool) -> Seal {
     let empty = JobStatus::default();
     let status = job.status.as_ref().unwrap_or(&empty);
-    if is_told(status) {
+    if status.is_sealed() {
         return Seal::Done;
     }
     let spoken = |attempt: &Attempt| verdicts.contains(&attempt.number);
@@ -86,14 +86,6 @@ pub fn intact(job: &Job, came: &BTreeMap<u32, Came>, missing: u64) -> Intact {
     } else {
         Intact::NoVerdict
     }
-}
-
-/// The status says that the record is sealed.
-pub fn is_told(status: &JobStatus) -> bool {
-    status
-        .output
-        .as_ref()
-        .is_some_and(|output| output.sealed.is_some())
 }
 
 #[cfg(test)]

@@ -97,8 +97,14 @@ pub fn stopping(job: &Job, reason: Reason, message: &str, now: DateTime<Utc>) ->
 }
 
 /// Nobody hears of the agent any more. Its time stands still; it may come back.
-pub fn unheard(job: &Job, message: &str, now: DateTime<Utc>) -> JobStatus {
-    let mut status = pending(job, Reason::Recovering, message, now);
+pub fn unheard(
+    job: &Job,
+    pod: &PodFacts,
+    reason: Reason,
+    message: &str,
+    now: DateTime<Utc>,
+) -> JobStatus {
+    let mut status = waiting(job, pod, reason, message, now);
     if let Some(attempt) = last(&mut status) {
         attempt.ended = attempt.ended.or(Some(now));
     }

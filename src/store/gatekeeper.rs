@@ -17,10 +17,7 @@ use crate::{
         protocol::{Refusal, RefusalReason},
     },
     kubernetes::call::call,
-    plan::{
-        admission::{self, Asking},
-        seal,
-    },
+    plan::admission::{self, Asking},
 };
 
 /// See the module.
@@ -54,7 +51,7 @@ impl Gate for Gatekeeper {
         };
         admission::by_name(asking)?;
         let known = self.job(namespace, job).await?;
-        if known.status.as_ref().is_some_and(seal::is_told) {
+        if known.status.as_ref().is_some_and(JobStatus::is_sealed) {
             // Its pod may be gone by now, and with it the token's worth; hardly anything is sent any more.
             self.tokens.holder_now(token).await?;
         }

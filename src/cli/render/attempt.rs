@@ -3,7 +3,7 @@
 
 use super::Moment;
 use crate::{
-    api::text::one_line,
+    api::{text::one_line, verdict::own_cost},
     cli::{
         event::{Event, Head},
         style::Style,
@@ -74,9 +74,9 @@ impl Attempt {
 
 /// `stopped · 6 turns · $0.11`.
 fn how(verdict: &Event, by_signal: bool, style: Style) -> String {
-    let before = verdict.number("/data/costBeforeUSD").unwrap_or_default();
+    let before = verdict.number("/data/costBeforeUSD");
     let cost = verdict.number("/data/costUSD");
-    let cost = cost.map(|cost| view::cost((cost - before).max(0.0)));
+    let cost = cost.map(|cost| view::cost(own_cost(cost, before)));
     let parts = [
         if by_signal {
             "was stopped".to_owned()

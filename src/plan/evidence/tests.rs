@@ -404,3 +404,21 @@ fn a_report_of_a_kill_is_explained_by_kubernetes() {
     let pod = ended(1, "OOMKilled", "");
     assert_eq!(by_report(&pod, &killed, NOTHING), Some(Reason::OomKilled));
 }
+
+/// Somebody who was not there to see it run must not take it for one that never did.
+#[test]
+fn an_agent_that_ran_by_the_kubelets_last_word_has_started() {
+    let ran = PodFacts::from(&pod(json!({"phase": "Running", "containerStatuses": [{
+        "name": "agent", "image": "a", "imageID": "", "ready": true, "restartCount": 0,
+        "state": {"running": {"startedAt": "2026-01-01T00:00:00Z"}},
+    }]})));
+    let AgentState::Running { since } = ran.agent else {
+        panic!("{:?}", ran.agent)
+    };
+    assert!(since.is_some());
+    assert_eq!(conclude_unheard(&ran, None, NOTHING).started, since);
+    let Conclusion::Over(end) = conclude(&dead(ran), None, NOTHING) else {
+        panic!("a dead pod is over")
+    };
+    assert_eq!(end.started, since);
+}

@@ -80,7 +80,7 @@ fn with_pod(
     if !pod.held {
         return release_job(job);
     }
-    let sealed = is_sealed(status);
+    let sealed = status.is_sealed();
     match left_to_seal(job, status, pod, means) {
         Some(left) if !sealed => Action::Wait(Some(left)),
         Some(_) | None => Action::ReleasePod {
@@ -114,18 +114,11 @@ pub(super) fn drain(
 
 /// Nothing says yet that this attempt's output is all there is: neither its verdict nor we.
 fn must_close(status: &JobStatus, attempt: &Attempt) -> bool {
-    attempt.closed.is_none() && status.report_on(attempt).is_none() && !is_sealed(status)
+    attempt.closed.is_none() && status.report_on(attempt).is_none() && !status.is_sealed()
 }
 
 fn close(job: &Job, means: Means<'_>) -> Action {
     Action::WriteStatus(Box::new(status::closed(job, means.now)))
-}
-
-fn is_sealed(status: &JobStatus) -> bool {
-    status
-        .output
-        .as_ref()
-        .is_some_and(|output| output.sealed.is_some())
 }
 
 /// How long the pod's object still waits for its record; none when that is over.

@@ -77,11 +77,12 @@ pub(super) fn unheard(
         return after(seen, status, Some(pod), end, means);
     }
     let message = node::next_step(pod.node.as_deref().unwrap_or_default());
-    let next = if pauses {
-        status::pending(seen.job, Reason::Suspended, &message, means.now)
+    let reason = if pauses {
+        Reason::Suspended
     } else {
-        status::unheard(seen.job, &message, means.now)
+        Reason::Recovering
     };
+    let next = status::unheard(seen.job, pod, reason, &message, means.now);
     write_if_new(status, next, None)
 }
 
@@ -155,9 +156,7 @@ pub(super) fn between_attempts(
 ) -> Action {
     let job = seen.job;
     let asked = wishes::asked(seen, status, attempt, means.now);
-    if asked.end()
-        && let Some(outcome) = evidence::asked_without_agent(asked)
-    {
+    if let Some(outcome) = evidence::end_asked_for(asked) {
         return end(job, &outcome, means);
     }
     let ours = match &seen.pod {

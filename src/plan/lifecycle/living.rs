@@ -87,9 +87,9 @@ fn with_pod(
             let end = evidence::conclude_unheard(pod, report.as_ref(), asked);
             going_on::unheard(seen, status, pod, &end, means)
         }
-        Conclusion::Unclear => Action::Wait(None),
+        Conclusion::Unclear => up_to_date(job, status, None),
         Conclusion::Alive if asked.end() => stop(job, status, pod, asked, means),
-        Conclusion::Alive if asked.start_overdue => delete_once(pod),
+        Conclusion::Alive if asked.start_overdue => remove(job, status, pod),
         Conclusion::Alive if asked.suspend => pause(job, status, pod, means),
         Conclusion::Alive if ending::knows_an_old_store(pod, means) => Action::RenewStoreCa {
             name: pod.name.clone(),
@@ -122,14 +122,14 @@ fn stop(
         let next = status::stopping(job, Reason::Cancelling, &message, means.now);
         return Action::WriteStatus(Box::new(next));
     }
-    delete_once(pod)
+    remove(job, status, pod)
 }
 
 /// That the Job is to pause stands in the status first too: from then on the pod's end is a pause, and
 /// not a disruption, also if the wish is taken back meanwhile.
 fn pause(job: &Job, status: &JobStatus, pod: &PodFacts, means: Means<'_>) -> Action {
     if wishes::is_suspending(status) {
-        return delete_once(pod);
+        return remove(job, status, pod);
     }
     let next = if status.phase == Some(Phase::Running) {
         let message = "spec.suspend is true: the agent is being stopped, its session is kept";
@@ -139,6 +139,14 @@ fn pause(job: &Job, status: &JobStatus, pod: &PodFacts, means: Means<'_>) -> Act
         status::waiting(job, pod, Reason::Suspended, &message, means.now)
     };
     Action::WriteStatus(Box::new(next))
+}
+
+/// The pod is to go; while it does, the status goes on to speak of the Job's present generation.
+fn remove(job: &Job, status: &JobStatus, pod: &PodFacts) -> Action {
+    if pod.deleting {
+        return up_to_date(job, status, None);
+    }
+    delete_once(pod)
 }
 
 /// Brings the status up to what the pod shows.

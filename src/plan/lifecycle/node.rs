@@ -13,16 +13,22 @@ const LOOK_AGAIN: Duration = Duration::from_secs(30);
 
 /// The node to ask for, if this pod should be dead and is not.
 pub(super) fn suspected(pod: &PodFacts, looked: NodeLookup, now: DateTime<Utc>) -> Option<&str> {
-    let overdue = pod.delete_by.is_some_and(|until| until <= now);
-    let doubtful = pod.deleting && (pod.lost_with_its_node() || overdue);
     pod.node
         .as_deref()
-        .filter(|_| looked == NodeLookup::NotAsked && doubtful && !pod.is_dead())
+        .filter(|_| looked == NodeLookup::NotAsked && is_doubtful(pod, now))
 }
 
-/// The pod, with what the API server said of its node.
-pub(super) fn with_answer(pod: &PodFacts, looked: NodeLookup) -> PodFacts {
+/// It should be dead by now, and nothing says that it is.
+fn is_doubtful(pod: &PodFacts, now: DateTime<Utc>) -> bool {
+    let overdue = pod.delete_by.is_some_and(|until| until <= now);
+    pod.deleting && !pod.is_dead() && (pod.lost_with_its_node() || overdue)
+}
+
+/// The pod, with what the API server said of its node. Of a pod that nobody doubts that says nothing: it
+/// may not be the one that was asked for.
+pub(super) fn with_answer(pod: &PodFacts, looked: NodeLookup, now: DateTime<Utc>) -> PodFacts {
     let node_gone = match looked {
+        _ if !is_doubtful(pod, now) => None,
         NodeLookup::Gone => Some("it was removed from the cluster"),
         NodeLookup::OutOfService => Some("an administrator took it out of service"),
         NodeLookup::NotAsked | NodeLookup::Silent | NodeLookup::Heard => None,

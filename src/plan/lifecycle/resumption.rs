@@ -26,9 +26,15 @@ pub(super) fn of(
         .clone()
         .any(|attempt| attempt.turns.is_some_and(|turns| turns > 0));
     let continues = job.spec.resume.is_some();
-    // An attempt whose agent never ran left its words unheard: they are the next one's.
+    // An attempt whose agent never ran left its words unheard: they are the next one's. The container of
+    // a start that was refused ran, and no agent in it.
+    let refused = |attempt: &Attempt| attempt.outcome == Some(Reason::RunnerError);
+    let ran = |attempt: &Attempt| {
+        attempt.turns.is_some_and(|turns| turns > 0)
+            || (attempt.started.is_some() && !refused(attempt))
+    };
     let heard = earlier
-        .filter(|attempt| attempt.started.is_some() || attempt.outcome == Some(Reason::Suspended))
+        .filter(|attempt| ran(attempt) || attempt.outcome == Some(Reason::Suspended))
         .max_by_key(|attempt| attempt.number);
     let prompt = match heard {
         Some(attempt) => note(job, attempt),
@@ -126,6 +132,13 @@ mod tests {
                 &[(Suspended, RAN, 2), (Evicted, RAN, 0)],
                 Some(("evicted", true)),
             ),
+            // A start that was refused: the container ran, no agent heard anything.
+            (
+                &[(Suspended, RAN, 2), (RunnerError, RAN, 0)],
+                Some(("and now this", true)),
+            ),
+            // Nobody saw it start, and yet it worked.
+            (&[(NodeLost, NEVER_RAN, 2)], Some(("was lost", true))),
         ];
         for (of, expected) in table {
             let resume = resumption(spec(), of);
@@ -165,6 +178,8 @@ mod tests {
         assert_eq!(resumption(continuing.clone(), &[]), expected);
         let lost = [(Reason::Evicted, NEVER_RAN, 0)];
         assert_eq!(resumption(continuing.clone(), &lost), expected);
+        let refused = [(Reason::RunnerError, RAN, 0)];
+        assert_eq!(resumption(continuing.clone(), &refused), expected);
         let ran = resumption(continuing, &[(Reason::Evicted, RAN, 0)]).unwrap();
         assert!(ran.required && ran.prompt.contains("evicted"), "{ran:?}");
     }

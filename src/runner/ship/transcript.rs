@@ -131,11 +131,8 @@ impl Transcript {
             return Err(Trouble::Broken(io::ErrorKind::UnexpectedEof.into()));
         }
         file.set_len(whole).map_err(Trouble::Write)?;
-        // Otherwise the store has more than the file: it is sent anew, from its beginning.
-        self.sent = match whole == length {
-            true => Some(Sent::of(&file, whole)?),
-            false => None,
-        };
+        // What the store has of a torn line goes with the next append, which cuts at its offset.
+        self.sent = Some(Sent::of(&file, whole)?);
         Ok(whole)
     }
 

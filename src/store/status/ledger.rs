@@ -13,7 +13,7 @@ use kube::ResourceExt;
 
 use crate::{
     api::{
-        job::Job,
+        job::{Job, JobStatus},
         record::{Output, Report},
     },
     kubernetes::{backoff, call::CallError},
@@ -114,7 +114,7 @@ pub struct SealOf {
 
 /// True when the status says all that it ever will of the record.
 pub fn is_done(job: &Job) -> bool {
-    job.status.as_ref().is_some_and(seal::is_told)
+    job.status.as_ref().is_some_and(JobStatus::is_sealed)
 }
 
 impl Entry {

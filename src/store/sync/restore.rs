@@ -6,7 +6,7 @@ use super::{Keeper, Reply, Round};
 use crate::api::protocol::{Refusal, RefusalReason};
 use crate::store::gate::{RecordKey, Shipper, Source};
 use crate::store::layout::is_safe;
-use crate::store::record::{Failed, Written};
+use crate::store::record::{Failed, Record, Written};
 use crate::store::transcript::{copy, length};
 
 impl Keeper {
@@ -65,8 +65,10 @@ impl Keeper {
         let (folder, document) = found
             .map_err(|error| Refusal::new(RefusalReason::Retry, error.to_string()))?
             .ok_or_else(gone)?;
-        if !source.ended && document.sealed.is_none() {
-            let message = format!("Job {job} has not ended, as far as is known here");
+        // A Job may have ended by the kubelet's word while its sidecar still waits for this store.
+        let spoken = || self.records.get(&key).is_some_and(Record::is_over);
+        if document.sealed.is_none() && !(source.ended && spoken()) {
+            let message = format!("Job {job} has not ended, or not all of it is here yet");
             return Err(Refusal::new(RefusalReason::Retry, message));
         }
         Ok(folder)

@@ -144,9 +144,10 @@ async fn transcript(
             arrived.transcript.clear();
             arrived.transcripts += 1;
         }
-        if place.offset != arrived.transcript.len() {
+        if place.offset > arrived.transcript.len() {
             return Err((RefusalReason::Gap, arrived.transcript.len()));
         }
+        arrived.transcript.truncate(place.offset);
         arrived.transcript.extend_from_slice(&body);
         Ok(arrived.transcript.len())
     };

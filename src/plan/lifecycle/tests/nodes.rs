@@ -55,6 +55,14 @@ fn the_node_is_asked_for_when_its_pod_should_be_dead_and_not_before() {
     assert!(matches!(next, Action::WriteStatus(_)), "{next:?}");
 }
 
+/// The answer may have been asked for another pod of this pass.
+#[test]
+fn what_is_said_of_a_node_is_not_said_of_a_pod_that_nobody_doubts() {
+    let job = running();
+    let fresh = with_node(&job, pod_running(), NodeLookup::Gone, at(30));
+    assert_eq!(fresh, Action::Wait(None));
+}
+
 #[test]
 fn only_a_node_that_is_no_more_proves_that_its_agent_is_dead() {
     for (node, dead) in [
@@ -164,6 +172,9 @@ fn a_pause_on_a_silent_node_waits_and_does_not_go_on_before_the_node_is_no_more(
     );
     assert_eq!(reason(&waits), Some(Reason::Suspended));
     assert_eq!(last(&waits).outcome, None);
+    // The silence is not the agent's time, and the pod is known for good.
+    assert_eq!(last(&waits).ended, Some(at(30)));
+    assert_eq!(last(&waits).uid.as_deref(), Some("pod-uid"));
     let mut resumed = waits;
     resumed.spec.suspend = Some(false);
     assert_eq!(
