@@ -59,13 +59,15 @@ impl World {
         self.at(self.now + runs, Event::Pod(uid.to_owned(), Step::End));
     }
 
+    /// The agent of this pod, while it lives.
+    fn living(&mut self, uid: &str) -> Option<&mut Agent> {
+        let mut agents = self.agents.iter_mut();
+        agents.find(|agent| agent.pod == uid && agent.alive)
+    }
+
     /// An agent's end is known to its node, and what it said goes to the store.
     fn has_ended(&mut self, uid: &str, end: End) {
-        let Some(agent) = self
-            .agents
-            .iter_mut()
-            .find(|agent| agent.pod == uid && agent.alive)
-        else {
+        let Some(agent) = self.living(uid) else {
             return;
         };
         agent.alive = false;
@@ -137,11 +139,7 @@ impl World {
     /// The store has refused an agent: its own runner ends it.
     pub fn fence(&mut self, uid: &str) {
         let at = self.time();
-        let Some(agent) = self
-            .agents
-            .iter_mut()
-            .find(|agent| agent.pod == uid && agent.alive)
-        else {
+        let Some(agent) = self.living(uid) else {
             return;
         };
         agent.fenced = true;

@@ -44,7 +44,7 @@ impl World {
             Reason::AgentCrashed => ended("Error"),
             Reason::InvalidPod => false,
             Reason::TimedOut if self.is_skewed() => true,
-            Reason::StartTimedOut => self.is_skewed() || !ours.any(|it| it.end.is_none()),
+            Reason::StartTimedOut => self.is_skewed(),
             Reason::RunnerError => ours.any(|it| it.end.as_ref().is_some_and(|end| end.code != 0)),
             _ => ours.any(|it| {
                 let verdict = it.end.as_ref().and_then(|end| end.verdict.as_ref());
