@@ -1,7 +1,7 @@
 //! Records: made from recorded streams of the real CLI by the runner's own translator, closed as the store
 //! closes them, and served as the gateway serves them.
 
-use std::{fs, io, path::Path, time::Duration};
+use std::{env, fs, io, path::Path, time::Duration};
 
 use axum::{
     body::{Body, Bytes},
@@ -35,11 +35,12 @@ const STEP: TimeDelta = TimeDelta::milliseconds(700);
 
 /// The segment of a capture in tests/captures, and its verdict.
 pub fn segment(capture: &str) -> (Vec<u8>, Verdict) {
-    let file =
-        Path::new(env!("CARGO_MANIFEST_DIR")).join(format!("tests/captures/{capture}.jsonl"));
+    let file = Path::new(&env::var("CARGO_MANIFEST_DIR").unwrap())
+        .join(format!("tests/captures/{capture}.jsonl"));
     let stream = fs::read(file).unwrap();
     let code = fs::read_to_string(
-        Path::new(env!("CARGO_MANIFEST_DIR")).join(format!("tests/captures/{capture}.exit")),
+        Path::new(&env::var("CARGO_MANIFEST_DIR").unwrap())
+            .join(format!("tests/captures/{capture}.exit")),
     );
     let code = code.unwrap().trim().parse().unwrap();
     translate(&stream, code)

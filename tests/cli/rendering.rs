@@ -1,6 +1,6 @@
 //! What a person reads of a run, from streams of the real CLI.
 
-use std::{fs, path::Path};
+use std::{env, fs, path::Path};
 
 use herdctl::api::verdict::{StoppedBy, Verdict};
 use serde_json::json;
@@ -428,8 +428,8 @@ async fn a_reader_who_leaves_ends_it_quietly() {
 
 /// A capture as the stream of this attempt.
 fn attempt(number: u32, capture: &str, code: i32, stopped_by: StoppedBy) -> (Vec<u8>, Verdict) {
-    let file =
-        Path::new(env!("CARGO_MANIFEST_DIR")).join(format!("tests/captures/{capture}.jsonl"));
+    let file = Path::new(&env::var("CARGO_MANIFEST_DIR").unwrap())
+        .join(format!("tests/captures/{capture}.jsonl"));
     translate_attempt(number, &fs::read(file).unwrap(), code, stopped_by)
 }
 

@@ -9,3 +9,4 @@ pub mod kubelet;
 mod lost_node;
 mod processes;
 pub mod second_node;
+mod taken;

@@ -2,6 +2,7 @@
 //! cloud's to say, and until then the session has no second agent.
 
 use herdctl::api::{
+    agent::AgentSpec,
     job::Job,
     reason::{ExitReason, Reason},
 };
@@ -24,9 +25,17 @@ pub struct Run {
 
 impl Run {
     pub async fn start(team: &Team) -> Run {
+        Run::start_with(team, |_| {}).await
+    }
+
+    /// The same with changes to the Agent.
+    pub async fn start_with(team: &Team, change: impl FnOnce(&mut AgentSpec)) -> Run {
         let key = unique("node");
         let agent = team
-            .agent_with(&format!("wait-for-release-{key}"), SecondNode::on_it)
+            .agent_with(&format!("wait-for-release-{key}"), |spec| {
+                SecondNode::on_it(spec);
+                change(spec);
+            })
             .await;
         let job = team.job(&agent).await;
         let running = team.running(&job).await;

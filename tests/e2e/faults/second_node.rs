@@ -1,6 +1,6 @@
 //! The second node: kept free of all pods but those of the tests that harm it, one of them at a time.
 
-use std::{path::Path, process::Output, sync::LazyLock};
+use std::{env, path::Path, process::Output, sync::LazyLock};
 
 use herdctl::api::agent::AgentSpec;
 use k8s_openapi::api::core::v1::{Node, Toleration};
@@ -134,6 +134,11 @@ impl SecondNode {
         self.patch(NODE, json!({"spec": {"taints": taints}})).await;
     }
 
+    /// As before a repair: no new pod goes there.
+    pub async fn cordon(&self) {
+        self.nodes.cordon(NODE).await.unwrap();
+    }
+
     /// As an administrator, or a cloud, does with a machine that is gone for good.
     pub async fn delete(&self) {
         self.nodes
@@ -189,7 +194,7 @@ impl SecondNode {
         let taints = json!([{"key": TAINT, "effect": "NoSchedule"}]);
         self.patch(
             NODE,
-            json!({"metadata": {"labels": {LABEL: "true"}}, "spec": {"taints": taints}}),
+            json!({"metadata": {"labels": {LABEL: "true"}}, "spec": {"taints": taints, "unschedulable": null}}),
         )
         .await;
         self.ready().await;
@@ -233,7 +238,7 @@ fn in_its_network(command: &[&str]) -> Result<(), String> {
 
 /// Runs one of the scripts that care for the local cluster.
 async fn script(name: &str, arguments: &[&str]) -> Output {
-    let script = Path::new(env!("CARGO_MANIFEST_DIR"))
+    let script = Path::new(&env::var("CARGO_MANIFEST_DIR").unwrap())
         .join("deploy/local")
         .join(name);
     let done = Command::new(script)

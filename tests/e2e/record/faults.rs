@@ -1,7 +1,7 @@
 //! Faults that are put right again: the store out of reach, its disk full, the API server gone.
 
 use std::{
-    fs,
+    env, fs,
     net::IpAddr,
     path::{Path, PathBuf},
     process::Command,
@@ -48,7 +48,8 @@ fn put_right(done: Result<(), String>) {
 
 /// Kills the API server and starts it again after so many seconds. Returns when it is ready.
 pub async fn restart_api_server(away: u32) {
-    let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("deploy/local/restart-apiserver");
+    let script =
+        Path::new(&env::var("CARGO_MANIFEST_DIR").unwrap()).join("deploy/local/restart-apiserver");
     let restarted = tokio::process::Command::new(script)
         .arg(away.to_string())
         .env("NAME", cluster::name())
