@@ -19,6 +19,7 @@ pub mod recent;
 #[doc(hidden)]
 pub mod reconcile;
 #[doc(hidden)]
+mod view;
 pub mod watches;
 
 use std::{net::SocketAddr, sync::Arc, time::Duration};

@@ -36,7 +36,7 @@ pub async fn release(job: &ObjectRef<Job>, context: &Context) -> Result<(), Call
         } else if !facts.deleting {
             context
                 .cluster
-                .delete_pod(namespace.as_deref(), &facts.name, &facts.uid)
+                .delete_pod(namespace.as_deref(), &facts.name, &facts.uid, None)
                 .await?;
         }
     }

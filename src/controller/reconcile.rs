@@ -2,7 +2,7 @@
 //! until there is nothing to do. Whoever calls it brings caches, clock and ids, so a simulation can call
 //! the same code.
 
-use std::{sync::Arc, time::Duration};
+use std::time::Duration;
 
 use chrono::{DateTime, SubsecRound, Utc};
 use k8s_openapi::api::core::v1::Pod;
@@ -15,17 +15,16 @@ use super::{
     cluster::{Cluster, Created},
     leader::Leader,
     recent::Recent,
+    view::{Sight, View},
 };
 use crate::{
     api::job::Job,
     kubernetes::call::CallError,
     plan::{
-        facts::PodFacts,
         lifecycle::{
             Action, AgentLookup, LookUp, Looked, Means, NamespaceLookup, NodeLookup, Observed,
-            PodLookup, ResumedLookup, decide,
+            ResumedLookup, decide,
         },
-        refusal::Refusal,
         settings::Settings,
     },
 };
@@ -57,80 +56,6 @@ pub enum ReconcileError {
     Restless,
 }
 
-/// What this pass knows besides the Job.
-struct View {
-    /// The last attempt's pod.
-    sight: Sight,
-    /// The pods of attempts before it, as the cache has them.
-    earlier: Vec<Arc<Pod>>,
-    looked: Looked,
-    /// The Job is as the API server itself told it in this pass.
-    live: bool,
-}
-
-/// The last attempt's pod, as far as this pass knows.
-enum Sight {
-    Cached(Option<Arc<Pod>>),
-    Live(Option<Box<Pod>>),
-    Refused(Refusal),
-}
-
-impl Sight {
-    fn pod(&self) -> Option<&Pod> {
-        match self {
-            Sight::Cached(pod) => pod.as_deref(),
-            Sight::Live(pod) => pod.as_deref(),
-            Sight::Refused(_) => None,
-        }
-    }
-
-    fn lookup(&self) -> PodLookup {
-        match (self, self.pod()) {
-            (_, Some(pod)) => PodLookup::Seen(Box::new(PodFacts::from(pod))),
-            (Sight::Cached(_), None) => PodLookup::NotSeen,
-            (Sight::Live(_), None) => PodLookup::Gone,
-            (Sight::Refused(refusal), None) => PodLookup::Refused(refusal.clone()),
-        }
-    }
-}
-
-impl View {
-    fn of(job: &Job, context: &Context) -> Self {
-        View {
-            sight: Sight::Cached(known_pod(job, context)),
-            earlier: earlier_pods(job, context),
-            looked: Looked::default(),
-            live: false,
-        }
-    }
-
-    /// A cache that is behind may show an intent whose pod has come and gone, or a Job whose name another
-    /// has by now. A creation can carry no precondition against that, and what is done to the pod of
-    /// another Job none that helps: they rest on what the API server itself says of the Job.
-    fn must_be_live(&self, action: &Action, job: &Job) -> bool {
-        match action {
-            Action::CreatePod(_) => true,
-            Action::DeletePod { uid, .. } | Action::ReleasePod { uid, .. } => {
-                let pod = self
-                    .sight
-                    .pod()
-                    .filter(|pod| pod.uid().as_ref() == Some(uid));
-                pod.is_some_and(|pod| PodFacts::from(pod).owner != job.uid())
-            }
-            _ => false,
-        }
-    }
-
-    /// The pod of this UID. One of an earlier attempt is taken: a pass does one thing with it.
-    fn take(&mut self, uid: &str) -> Option<Pod> {
-        let is_it = |pod: &Pod| pod.metadata.uid.as_deref() == Some(uid);
-        if let Some(place) = self.earlier.iter().position(|pod| is_it(pod)) {
-            return Some(self.earlier.swap_remove(place).as_ref().clone());
-        }
-        self.sight.pod().filter(|pod| is_it(pod)).cloned()
-    }
-}
-
 /// Brings one Job as far as it can go now; answers when to look again, if not at the next change.
 pub async fn reconcile(job: &Job, context: &Context) -> Result<Option<Duration>, ReconcileError> {
     if !context.leader.may_write() || !context.caches.filled.all() {
@@ -155,23 +80,6 @@ pub async fn reconcile(job: &Job, context: &Context) -> Result<Option<Duration>,
     Err(ReconcileError::Restless)
 }
 
-/// The pod of the last attempt, from the cache or, where that lags, from our own last write.
-fn known_pod(job: &Job, context: &Context) -> Option<Arc<Pod>> {
-    let attempt = job.status.as_ref()?.attempt()?;
-    let cached = context.caches.pod_of(job);
-    context.recent.newest(job.namespace(), &attempt.pod, cached)
-}
-
-/// The pods of the attempts before it, from where its own comes.
-fn earlier_pods(job: &Job, context: &Context) -> Vec<Arc<Pod>> {
-    let cached = context.caches.earlier_pods_of(job).into_iter();
-    let newest = |pod: Arc<Pod>| {
-        let name = pod.name_any();
-        context.recent.newest(job.namespace(), &name, Some(pod))
-    };
-    cached.filter_map(newest).collect()
-}
-
 /// Whether there is more to do at once.
 enum Step {
     Again,
@@ -185,7 +93,7 @@ fn next_action(job: &Job, view: &View, session_id: &str, context: &Context) -> A
         job,
         agent: agent.as_deref(),
         pod: view.sight.lookup(),
-        earlier: facts(&view.earlier),
+        earlier: view.earlier_facts(),
         looked: view.looked.clone(),
     };
     decide(
@@ -198,12 +106,6 @@ fn next_action(job: &Job, view: &View, session_id: &str, context: &Context) -> A
             store_ca: store_ca.as_deref(),
         },
     )
-}
-
-fn facts(pods: &[Arc<Pod>]) -> Vec<PodFacts> {
-    pods.iter()
-        .map(|pod| PodFacts::from(pod.as_ref()))
-        .collect()
 }
 
 async fn act(
@@ -249,7 +151,7 @@ async fn act(
         Action::LookUpPod => view.sight = look_up(job, context).await?,
         Action::LookUp(what) => ask(what, job, &mut view.looked, cluster).await?,
         Action::DeletePod { name, uid } => {
-            let was_there = cluster.delete_pod(namespace, &name, &uid).await?;
+            let was_there = cluster.delete_pod(namespace, &name, &uid, None).await?;
             let before = view.earlier.len();
             view.earlier.retain(|pod| pod.uid().as_ref() != Some(&uid));
             if view.earlier.len() == before {
@@ -259,6 +161,13 @@ async fn act(
                 // Its end was seen, and our own last write hid it: no other news will come.
                 view.sight = Sight::Live(None);
             }
+        }
+        Action::HurryPod { name, uid, grace } => {
+            let grace = Some(grace);
+            if cluster.delete_pod(namespace, &name, &uid, grace).await? {
+                return Ok(Step::Rest(None));
+            }
+            view.sight = Sight::Live(None);
         }
         Action::RenewStoreCa { .. } => {
             let (Some(pod), Some(certificates)) = (view.sight.pod(), context.caches.store_ca())
@@ -385,6 +294,7 @@ fn name(action: &Action) -> &'static str {
         Action::LookUp(LookUp::Agent) => "look up Agent",
         Action::LookUp(LookUp::Resumed(_)) => "look up Job to continue",
         Action::DeletePod { .. } => "delete pod",
+        Action::HurryPod { .. } => "hurry pod",
         Action::RenewStoreCa { .. } => "renew store CA",
         Action::ReleasePod { .. } => "release pod",
         Action::ReleaseJob => "release Job",

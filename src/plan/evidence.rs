@@ -3,8 +3,13 @@
 //! message, counted only with the exit codes that the runner alone gives; what was asked (cancel,
 //! deletion, a passed deadline); what Kubernetes says killed it; the exit status.
 
+mod asked;
+mod kubernetes;
+
 use chrono::{DateTime, Utc};
 
+use self::asked::asked_for;
+pub use self::asked::{Asked, cancelled, end_asked_for, suspended};
 use super::{
     facts::{AgentState, Ended, PodFacts},
     outcome::Outcome,
@@ -17,36 +22,10 @@ use crate::api::{
     verdict::{ProcessExit, StoppedBy, Verdict},
 };
 
-/// Longest text that Kubernetes' own words may take in a message of ours.
-const MAX_QUOTE_BYTES: usize = 512;
+/// Longest message that is taken from a verdict.
+const MAX_VERDICT_BYTES: usize = 1024;
 /// SIGKILL; what the kernel sends when memory is short.
 const SIGKILL: i32 = 9;
-
-/// What people and deadlines want of a Job whose pod lives or lived.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Asked<'a> {
-    /// `spec.cancel` is true.
-    pub cancel: bool,
-    /// The Job is being deleted.
-    pub deletion: bool,
-    /// The Agent that the Job runs was deleted.
-    pub agent_gone: bool,
-    /// That one of these was obeyed stands in the status already, so a later verdict changes nothing.
-    pub stopping: bool,
-    /// `spec.suspend` is true, or was and is being obeyed.
-    pub suspend: bool,
-    /// The start deadline has passed and the agent never ran.
-    pub start_overdue: bool,
-    /// What the Job has been waiting for, as its status says: a pod that is being deleted forgets it.
-    pub waited_for: Option<(Reason, &'a str)>,
-}
-
-impl Asked<'_> {
-    /// The Job is to end.
-    pub fn end(&self) -> bool {
-        self.cancel || self.deletion || self.agent_gone
-    }
-}
 
 /// What is known of a pod's end.
 #[derive(Clone, Debug, PartialEq)]
@@ -86,7 +65,7 @@ pub fn conclude(pod: &PodFacts, report: Option<&Verdict>, asked: Asked<'_>) -> C
             let spoken = report.cloned();
             match asked_for(asked, &pod.name) {
                 Some(outcome) => over(outcome, pod, None, spoken),
-                None => over_for(killed(pod), pod, None, spoken),
+                None => over_for(kubernetes::killed(pod), pod, None, spoken),
             }
         }
         AgentState::NotStarted => match trouble::of(pod) {
@@ -107,7 +86,10 @@ pub fn conclude_unheard(pod: &PodFacts, report: Option<&Verdict>, asked: Asked<'
     let node = pod.node.as_deref().unwrap_or("of the pod");
     let (outcome, disrupted) = match asked_for(asked, &pod.name) {
         Some(outcome) => (outcome, false),
-        None => (node_lost(node, "it has not been heard of"), true),
+        None => (
+            kubernetes::node_lost(node, "it has not been heard of"),
+            true,
+        ),
     };
     End {
         outcome,
@@ -117,7 +99,7 @@ pub fn conclude_unheard(pod: &PodFacts, report: Option<&Verdict>, asked: Asked<'
             .and_then(|it| it.started_at)
             .or_else(|| seen_running(pod)),
         ended: report.and_then(|it| it.ended_at),
-        why: kubernetes_words(pod, None),
+        why: kubernetes::words(pod, None),
     }
 }
 
@@ -173,7 +155,7 @@ fn is_the_runners_alone(verdict: &Verdict) -> bool {
 fn in_its_words(verdict: &Verdict) -> Outcome {
     Outcome {
         reason: verdict.reason,
-        message: text::one_line(&verdict.message, MAX_QUOTE_BYTES * 2),
+        message: text::one_line(&verdict.message, MAX_VERDICT_BYTES),
     }
 }
 
@@ -199,13 +181,13 @@ fn of_ended_agent(
     if let Some(outcome) = asked_for(asked, &pod.name) {
         return over(outcome, pod, Some(end), verdict);
     }
-    if let Some(said) = said_by_kubernetes(pod) {
+    if let Some(said) = kubernetes::said(pod) {
         return over_for(said, pod, Some(end), verdict);
     }
     if !pod.is_dead() {
         return Conclusion::Unclear;
     }
-    over_for(by_exit_code(pod, end), pod, Some(end), verdict)
+    over_for(kubernetes::by_exit_code(pod, end), pod, Some(end), verdict)
 }
 
 /// The end, and whether it was a disruption: what Kubernetes or a person did to the pod, and a start that
@@ -253,7 +235,7 @@ fn ended(
     let why = if verdict.is_some() {
         None
     } else {
-        kubernetes_words(pod, end)
+        kubernetes::words(pod, end)
     };
     Conclusion::Over(Box::new(End {
         outcome,
@@ -297,196 +279,9 @@ fn verdict(end: &Ended) -> Option<Verdict> {
 fn corrected(verdict: &Verdict, end: &Ended) -> Outcome {
     let killed = verdict.exit.and_then(ProcessExit::signal) == Some(SIGKILL);
     if verdict.reason == Reason::AgentCrashed && killed && end.reason == "OOMKilled" {
-        return out_of_memory();
+        return kubernetes::out_of_memory();
     }
     in_its_words(verdict)
-}
-
-/// The end that was asked for, whatever becomes of the agent.
-pub fn end_asked_for(asked: Asked<'_>) -> Option<Outcome> {
-    if asked.cancel {
-        return Some(cancelled());
-    }
-    if asked.deletion {
-        return Some(Outcome {
-            reason: Reason::JobDeleted,
-            message: "the Job was deleted before it had ended".into(),
-        });
-    }
-    asked.agent_gone.then(agent_deleted)
-}
-
-/// The end of an attempt that was asked for, by a person or a deadline.
-fn asked_for(asked: Asked<'_>, pod: &str) -> Option<Outcome> {
-    let end = end_asked_for(asked);
-    if end.is_some() || !asked.start_overdue {
-        return end.or_else(|| asked.suspend.then(suspended));
-    }
-    Some(start_overdue(pod, asked.waited_for))
-}
-
-pub(super) fn suspended() -> Outcome {
-    Outcome {
-        reason: Reason::Suspended,
-        message: "paused by spec.suspend; it goes on when that is false: herdctl jobs resume"
-            .into(),
-    }
-}
-
-fn agent_deleted() -> Outcome {
-    Outcome {
-        reason: Reason::AgentDeleted,
-        message: "the Agent was deleted before the Job had ended; what the Job did stays readable"
-            .into(),
-    }
-}
-
-pub(super) fn cancelled() -> Outcome {
-    Outcome {
-        reason: Reason::Cancelled,
-        message: "cancelled by spec.cancel".into(),
-    }
-}
-
-fn start_overdue(pod: &str, waited_for: Option<(Reason, &str)>) -> Outcome {
-    let (reason, message) = match waited_for {
-        Some((Reason::ImagePull, why)) => (Reason::ImageUnavailable, why.to_owned()),
-        Some((_, why)) => (
-            Reason::StartTimedOut,
-            format!("the agent had not started by its startDeadline: {why}"),
-        ),
-        None => (
-            Reason::StartTimedOut,
-            format!(
-                "the agent had not started by its startDeadline, and nothing said why; see kubectl get events --field-selector involvedObject.name={pod}"
-            ),
-        ),
-    };
-    Outcome { reason, message }
-}
-
-/// What Kubernetes itself says it did to the pod.
-fn said_by_kubernetes(pod: &PodFacts) -> Option<Outcome> {
-    let quote = |said: &str| text::one_line(said, MAX_QUOTE_BYTES);
-    if pod.reason.as_deref() == Some("DeadlineExceeded") {
-        return Some(Outcome {
-            reason: Reason::TimedOut,
-            message:
-                "the pod outlived startDeadline and timeout together and was stopped by the kubelet"
-                    .into(),
-        });
-    }
-    if pod.reason.as_deref() == Some("Evicted") {
-        return Some(evicted(&quote(pod.message.as_deref().unwrap_or_default())));
-    }
-    let node = pod.node.as_deref().unwrap_or("of the pod");
-    if let Some(words) = &pod.node_gone {
-        return Some(node_lost(node, words));
-    }
-    let disruption = pod.disruption.as_ref()?;
-    if pod.lost_with_its_node() {
-        return Some(node_lost(node, &quote(&disruption.message)));
-    }
-    Some(evicted(&quote(&disruption.message)))
-}
-
-fn node_lost(node: &str, words: &str) -> Outcome {
-    Outcome {
-        reason: Reason::NodeLost,
-        message: format!("node {node} was lost: {words}"),
-    }
-}
-
-fn evicted(words: &str) -> Outcome {
-    Outcome {
-        reason: Reason::Evicted,
-        message: format!("the pod was evicted: {words}"),
-    }
-}
-
-/// A dead pod whose agent left no exit code.
-fn killed(pod: &PodFacts) -> Outcome {
-    said_by_kubernetes(pod).unwrap_or_else(|| {
-        if pod.deleting {
-            return deleted(pod);
-        }
-        evicted(&kubernetes_words(pod, None).unwrap_or_else(|| "the kubelet gave no reason".into()))
-    })
-}
-
-fn deleted(pod: &PodFacts) -> Outcome {
-    Outcome {
-        reason: Reason::PodDeleted,
-        message: format!(
-            "pod {} was deleted by somebody; to stop a Job, set spec.cancel",
-            pod.name
-        ),
-    }
-}
-
-fn out_of_memory() -> Outcome {
-    Outcome {
-        reason: Reason::OomKilled,
-        message: "the agent was killed because it used more memory than spec.pod.resources of its Agent allows: raise the limit and create another Job".into(),
-    }
-}
-
-/// The last resort: a container that ended without a verdict that counts.
-fn by_exit_code(pod: &PodFacts, end: &Ended) -> Outcome {
-    let fail = |reason, message: String| Outcome { reason, message };
-    match (RunnerExit::from_code(end.code), end.reason.as_str()) {
-        (_, "OOMKilled") if end.code != 0 => out_of_memory(),
-        (_, "StartError" | "ContainerCannotRun") => fail(
-            Reason::InvalidPod,
-            format!(
-                "the agent's container can't be started: {}; put the Agent's spec.pod right and create another Job",
-                text::one_line(&end.message, MAX_QUOTE_BYTES)
-            ),
-        ),
-        (Some(RunnerExit::SpoolFailed), _) => fail(
-            Reason::RunnerError,
-            "the run's output could not be written, so the agent was stopped; is the node's disk full?".into(),
-        ),
-        (Some(RunnerExit::StartRefused), _) => fail(
-            Reason::RunnerError,
-            "the agent's container was started a second time, or its sidecar did not answer; nothing ran twice".into(),
-        ),
-        (Some(RunnerExit::InputsUnreadable), _) => fail(
-            Reason::RunnerError,
-            "the run's inputs did not reach the pod; are operator and runner of one version?".into(),
-        ),
-        (Some(RunnerExit::AgentImmortal), _) => fail(
-            Reason::AgentCrashed,
-            "the agent's processes would not end after SIGKILL; the node may have a hung disk or mount".into(),
-        ),
-        (Some(RunnerExit::Succeeded | RunnerExit::Unsuccessful), _) if verdict(end).is_none() => fail(
-            Reason::RunnerError,
-            format!("the runner ended with code {} and no verdict that agrees with it", end.code),
-        ),
-        _ if pod.deleting => deleted(pod),
-        (_, word) => fail(
-            Reason::AgentCrashed,
-            format!("the agent's container ended with code {} ({word}) and left no verdict", end.code),
-        ),
-    }
-}
-
-fn kubernetes_words(pod: &PodFacts, end: Option<&Ended>) -> Option<String> {
-    let mut words = Vec::new();
-    if let Some(end) = end {
-        words.push(format!(
-            "container ended with code {} ({})",
-            end.code, end.reason
-        ));
-    }
-    words.extend(pod.reason.clone());
-    words.extend(pod.message.clone());
-    words.extend(
-        pod.disruption
-            .as_ref()
-            .map(|said| format!("{}: {}", said.reason, said.message)),
-    );
-    (!words.is_empty()).then(|| text::one_line(&words.join("; "), MAX_QUOTE_BYTES))
 }
 
 #[cfg(test)]

@@ -18,6 +18,7 @@ mod beginning;
 mod earlier;
 mod ending;
 mod going_on;
+mod hurry;
 mod limits;
 mod living;
 mod looked;
@@ -96,6 +97,12 @@ pub enum Action {
         name: String,
         uid: String,
     },
+    /// Shorten the grace of a pod that is being deleted.
+    HurryPod {
+        name: String,
+        uid: String,
+        grace: Duration,
+    },
     /// Give the pod's sidecar the store's present certificates.
     RenewStoreCa {
         name: String,
@@ -128,6 +135,9 @@ pub fn decide(seen: &Observed<'_>, means: Means<'_>) -> Action {
             return Action::LookUp(LookUp::Node(name.to_owned()));
         }
         **pod = node::with_answer(pod, seen.looked.node, means.now);
+    }
+    if let Some(action) = hurry::along(&seen, status) {
+        return action;
     }
     let action = if status.is_final() {
         ending::after_the_end(&seen, status, means)

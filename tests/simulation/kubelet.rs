@@ -174,7 +174,9 @@ impl World {
         if agent.is_none() && !deleting {
             return;
         }
-        let drains = agent.as_ref().is_some_and(|agent| self.drains(agent));
+        let until = pod["metadata"]["deletionTimestamp"].as_str();
+        let grace_is_over = until.is_some_and(|until| until < seconds(self.time()).as_str());
+        let drains = !grace_is_over && agent.as_ref().is_some_and(|agent| self.drains(agent));
         if drains {
             return self.after(500, 2_000, Event::Pod(uid.to_owned(), Step::Leave));
         }

@@ -19,6 +19,7 @@ mod continuing;
 mod disruptions;
 mod earlier_pods;
 mod ending;
+mod hurrying;
 mod living;
 mod nodes;
 mod pausing;

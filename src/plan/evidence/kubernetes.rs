@@ -1,0 +1,138 @@
+//! What Kubernetes tells of a pod's end, where the runner could not: its own words for what it did, and the
+//! code with which the container ended.
+
+use super::verdict;
+use crate::{
+    api::{reason::Reason, runner_exit::RunnerExit, text},
+    plan::{
+        facts::{Ended, PodFacts},
+        outcome::Outcome,
+    },
+};
+
+/// Longest text that Kubernetes' own words may take in a message of ours.
+const MAX_QUOTE_BYTES: usize = 512;
+
+/// What Kubernetes itself says it did to the pod.
+pub(super) fn said(pod: &PodFacts) -> Option<Outcome> {
+    let quote = |said: &str| text::one_line(said, MAX_QUOTE_BYTES);
+    if pod.reason.as_deref() == Some("DeadlineExceeded") {
+        return Some(Outcome {
+            reason: Reason::TimedOut,
+            message:
+                "the pod outlived startDeadline and timeout together and was stopped by the kubelet"
+                    .into(),
+        });
+    }
+    if pod.reason.as_deref() == Some("Evicted") {
+        return Some(evicted(&quote(pod.message.as_deref().unwrap_or_default())));
+    }
+    let node = pod.node.as_deref().unwrap_or("of the pod");
+    if let Some(words) = &pod.node_gone {
+        return Some(node_lost(node, words));
+    }
+    let disruption = pod.disruption.as_ref()?;
+    if pod.lost_with_its_node() {
+        return Some(node_lost(node, &quote(&disruption.message)));
+    }
+    Some(evicted(&quote(&disruption.message)))
+}
+
+pub(super) fn node_lost(node: &str, words: &str) -> Outcome {
+    Outcome {
+        reason: Reason::NodeLost,
+        message: format!("node {node} was lost: {words}"),
+    }
+}
+
+fn evicted(words: &str) -> Outcome {
+    Outcome {
+        reason: Reason::Evicted,
+        message: format!("the pod was evicted: {words}"),
+    }
+}
+
+/// A dead pod whose agent left no exit code.
+pub(super) fn killed(pod: &PodFacts) -> Outcome {
+    said(pod).unwrap_or_else(|| {
+        if pod.deleting {
+            return deleted(pod);
+        }
+        evicted(&words(pod, None).unwrap_or_else(|| "the kubelet gave no reason".into()))
+    })
+}
+
+fn deleted(pod: &PodFacts) -> Outcome {
+    Outcome {
+        reason: Reason::PodDeleted,
+        message: format!(
+            "pod {} was deleted by somebody; to stop a Job, set spec.cancel",
+            pod.name
+        ),
+    }
+}
+
+pub(super) fn out_of_memory() -> Outcome {
+    Outcome {
+        reason: Reason::OomKilled,
+        message: "the agent was killed because it used more memory than spec.pod.resources of its Agent allows: raise the limit and create another Job".into(),
+    }
+}
+
+/// The last resort: a container that ended without a verdict that counts.
+pub(super) fn by_exit_code(pod: &PodFacts, end: &Ended) -> Outcome {
+    let fail = |reason, message: String| Outcome { reason, message };
+    match (RunnerExit::from_code(end.code), end.reason.as_str()) {
+        (_, "OOMKilled") if end.code != 0 => out_of_memory(),
+        (_, "StartError" | "ContainerCannotRun") => fail(
+            Reason::InvalidPod,
+            format!(
+                "the agent's container can't be started: {}; put the Agent's spec.pod right and create another Job",
+                text::one_line(&end.message, MAX_QUOTE_BYTES)
+            ),
+        ),
+        (Some(RunnerExit::SpoolFailed), _) => fail(
+            Reason::RunnerError,
+            "the run's output could not be written, so the agent was stopped; is the node's disk full?".into(),
+        ),
+        (Some(RunnerExit::StartRefused), _) => fail(
+            Reason::RunnerError,
+            "the agent's container was started a second time, or its sidecar did not answer; nothing ran twice".into(),
+        ),
+        (Some(RunnerExit::InputsUnreadable), _) => fail(
+            Reason::RunnerError,
+            "the run's inputs did not reach the pod; are operator and runner of one version?".into(),
+        ),
+        (Some(RunnerExit::AgentImmortal), _) => fail(
+            Reason::AgentCrashed,
+            "the agent's processes would not end after SIGKILL; the node may have a hung disk or mount".into(),
+        ),
+        (Some(RunnerExit::Succeeded | RunnerExit::Unsuccessful), _) if verdict(end).is_none() => fail(
+            Reason::RunnerError,
+            format!("the runner ended with code {} and no verdict that agrees with it", end.code),
+        ),
+        _ if pod.deleting => deleted(pod),
+        (_, word) => fail(
+            Reason::AgentCrashed,
+            format!("the agent's container ended with code {} ({word}) and left no verdict", end.code),
+        ),
+    }
+}
+
+pub(super) fn words(pod: &PodFacts, end: Option<&Ended>) -> Option<String> {
+    let mut words = Vec::new();
+    if let Some(end) = end {
+        words.push(format!(
+            "container ended with code {} ({})",
+            end.code, end.reason
+        ));
+    }
+    words.extend(pod.reason.clone());
+    words.extend(pod.message.clone());
+    words.extend(
+        pod.disruption
+            .as_ref()
+            .map(|said| format!("{}: {}", said.reason, said.message)),
+    );
+    (!words.is_empty()).then(|| text::one_line(&words.join("; "), MAX_QUOTE_BYTES))
+}
