@@ -19,15 +19,21 @@ pub mod recent;
 #[doc(hidden)]
 pub mod reconcile;
 #[doc(hidden)]
-mod view;
+pub mod sightings;
+#[doc(hidden)]
 pub mod watches;
+
+mod view;
 
 use std::{net::SocketAddr, sync::Arc, time::Duration};
 
 use chrono::Utc;
 use futures::{StreamExt, TryStreamExt};
-use kube::runtime::controller::{self, Action, applier};
-use tokio::sync::watch;
+use kube::runtime::{
+    controller::{self, Action, applier},
+    reflector::ObjectRef,
+};
+use tokio::sync::{mpsc, watch};
 use tracing::{debug, info, warn};
 
 use self::{
@@ -37,6 +43,7 @@ use self::{
     leader::{Leader, LeaseOptions},
     recent::Recent,
     reconcile::{Context, ReconcileError},
+    sightings::Sightings,
     watches::ConfigMapName,
 };
 use crate::{
@@ -97,6 +104,7 @@ pub async fn run(options: Options) -> Result<(), ControllerError> {
         cluster: Cluster::new(client.clone()),
         leader: leader.clone(),
         recent: Recent::default(),
+        sightings: Sightings::default(),
         announcer: Announcer::new(client.clone(), options.identity.clone()),
         settings: options.settings,
         clock: Box::new(Utc::now),
@@ -114,7 +122,9 @@ pub async fn run(options: Options) -> Result<(), ControllerError> {
     let leading = tokio::spawn(leader::hold(client, lease, leader, again, stop));
 
     let backoff = Arc::new(Backoff::default());
-    let passes = passes(changes, context, backoff).for_each(|()| async {});
+    let (gone, told) = mpsc::unbounded_channel();
+    let orphans = orphans::look_after(told, Arc::clone(&context));
+    let passes = passes(changes, context, backoff, gone).for_each(|()| async {});
     tokio::select! {
         biased;
         signal = terminated() => signal.map_err(ControllerError::Signals)?,
@@ -124,6 +134,7 @@ pub async fn run(options: Options) -> Result<(), ControllerError> {
             }
         }
         () = passes => warn!("the watches have ended"),
+        () = orphans => {}
     }
     info!("stopping: giving the lease back");
     stop_sender.send_replace(true);
@@ -135,12 +146,12 @@ pub async fn run(options: Options) -> Result<(), ControllerError> {
 
 /// One pass a Job at a time, as many Jobs together as allowed.
 fn passes(
-    changes: futures::stream::BoxStream<'static, kube::runtime::reflector::ObjectRef<Job>>,
+    changes: futures::stream::BoxStream<'static, ObjectRef<Job>>,
     context: Arc<Context>,
     backoff: Arc<Backoff>,
+    gone: mpsc::UnboundedSender<ObjectRef<Job>>,
 ) -> impl futures::Stream<Item = ()> {
     let failed = Arc::clone(&backoff);
-    let orphans = Arc::clone(&context);
     let store = context.caches.jobs.clone();
     applier(
         move |job: Arc<Job>, context: Arc<Context>| {
@@ -160,15 +171,14 @@ fn passes(
         controller::Config::default().concurrency(CONCURRENCY),
     )
     .into_stream()
-    .then(move |pass| report(pass, Arc::clone(&orphans)))
+    .map(move |pass| report(pass, &gone))
 }
 
-type Pass = Result<
-    (kube::runtime::reflector::ObjectRef<Job>, Action),
-    controller::Error<ReconcileError, std::convert::Infallible>,
->;
+type Pass =
+    Result<(ObjectRef<Job>, Action), controller::Error<ReconcileError, std::convert::Infallible>>;
 
-async fn report(pass: Pass, context: Arc<Context>) {
+/// Says how a pass went, and that its Job is gone where that is so.
+fn report(pass: Pass, gone: &mpsc::UnboundedSender<ObjectRef<Job>>) {
     match pass {
         Ok((job, action)) => debug!(%job, ?action, "looked at"),
         Err(controller::Error::ReconcilerFailed(ReconcileError::Call(error), job))
@@ -180,11 +190,9 @@ async fn report(pass: Pass, context: Arc<Context>) {
             warn!(%job, error = %Chain(&error), "a Job could not be brought further; trying again");
         }
         Err(controller::Error::ObjectNotFound(job)) => {
-            let job = kube::runtime::reflector::ObjectRef::new(&job.name)
-                .within(job.namespace.as_deref().unwrap_or_default());
-            if let Err(error) = orphans::release(&job, &context).await {
-                warn!(%job, error = %Chain(&error), "an orphaned pod could not be let go");
-            }
+            let namespace = job.namespace.as_deref().unwrap_or_default();
+            // It is looked after as long as this process is there.
+            let _ = gone.send(ObjectRef::new(&job.name).within(namespace));
         }
         Err(error) => warn!(error = %Chain(&error), "a pass failed"),
     }

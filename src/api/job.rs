@@ -21,6 +21,9 @@ pub const POD_FINALIZER: &str = "herdctl.dev/job-tracking";
 /// makes a file of it, so that new ones reach a pod that runs.
 pub const STORE_CA_ANNOTATION: &str = "herdctl.dev/store-ca";
 
+/// As many attempts as a status has room for, whatever ended them.
+pub const MOST_ATTEMPTS: u32 = 64;
+
 /// One run of an Agent. Apply it, and a pod runs the Claude CLI; the status tells how it goes and why
 /// it ended.
 #[derive(CustomResource, Clone, Debug, Default, PartialEq, Serialize, Deserialize, KubeSchema)]
@@ -221,7 +224,7 @@ pub struct JobStatus {
     pub resumed_from: Option<ResumedFrom>,
     /// Every pod that was made for this Job.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    #[schemars(length(max = 64), extend("x-kubernetes-list-type" = "map", "x-kubernetes-list-map-keys" = ["number"]))]
+    #[schemars(length(max = MOST_ATTEMPTS), extend("x-kubernetes-list-type" = "map", "x-kubernetes-list-map-keys" = ["number"]))]
     pub attempts: Vec<Attempt>,
     /// The agent's last words, cut to 2 KiB.
     #[serde(default, skip_serializing_if = "Option::is_none")]

@@ -13,9 +13,10 @@ use std::sync::{
 
 use crate::api::{
     agent::Agent,
-    job::{Job, STORE_CA_ANNOTATION},
+    job::{Job, MOST_ATTEMPTS, STORE_CA_ANNOTATION},
     protocol,
 };
+use crate::plan::{facts::PodFacts, pod};
 
 /// The caches, each filled by one watch.
 #[derive(Clone)]
@@ -82,6 +83,19 @@ impl Caches {
             .filter_map(|attempt| {
                 self.pods
                     .get(&ObjectRef::new(&attempt.pod).within(&namespace))
+            })
+            .collect()
+    }
+
+    /// The pods of Jobs that had this one's name before, or of the one that has it by now.
+    pub fn pods_of_namesakes(&self, job: &Job) -> Vec<Arc<Pod>> {
+        let namespace = job.namespace().unwrap_or_default();
+        let names = (1..=MOST_ATTEMPTS).map(|number| pod::name(&job.name_any(), number));
+        names
+            .filter_map(|name| self.pods.get(&ObjectRef::new(&name).within(&namespace)))
+            .filter(|pod| {
+                let owner = PodFacts::from(pod.as_ref()).owner;
+                owner.is_some() && owner != job.uid()
             })
             .collect()
     }

@@ -1,22 +1,82 @@
-//! Pods whose Job is gone. It takes somebody who removed the Job's finalizer by hand; our own finalizer
-//! would then hold the pod, and its namespace, for ever.
+//! Pods whose Job is gone: its finalizer was removed by hand, or a leader that slept created the pod late. Our
+//! own finalizer would hold them, and their namespace, for ever.
 
+use std::{collections::HashSet, mem, sync::Arc, time::Duration};
+
+use k8s_openapi::api::core::v1::Pod;
 use kube::{ResourceExt, runtime::reflector::ObjectRef};
-use tracing::info;
+use tokio::{
+    sync::mpsc,
+    time::{Instant, timeout_at},
+};
+use tracing::{info, warn};
 
-use super::{reconcile::Context, watches};
-use crate::{api::job::Job, kubernetes::call::CallError, plan::facts::PodFacts};
+use super::{
+    reconcile::{Context, ReconcileError},
+    watches,
+};
+use crate::{api::job::Job, kubernetes::Chain, plan::facts::PodFacts};
 
-/// Ends and releases the pods of a Job that the cache does not know, after asking the API server.
-pub async fn release(job: &ObjectRef<Job>, context: &Context) -> Result<(), CallError> {
-    if !context.leader.may_write() {
-        return Ok(());
+/// How long until what failed is tried again.
+pub const RETRY: Duration = Duration::from_secs(5);
+
+/// Looks after the pods of each Job that it is told is gone, until that is done. Passes over Jobs do not wait
+/// for it.
+pub async fn look_after(mut told: mpsc::UnboundedReceiver<ObjectRef<Job>>, context: Arc<Context>) {
+    let mut failed = HashSet::new();
+    let mut again = Instant::now();
+    loop {
+        let news = if failed.is_empty() {
+            Ok(told.recv().await)
+        } else {
+            timeout_at(again, told.recv()).await
+        };
+        let due = match news {
+            Ok(None) => return,
+            Ok(Some(job)) => HashSet::from([job]),
+            Err(_) => mem::take(&mut failed),
+        };
+        for job in due {
+            let Err(error) = release(&job, &context).await else {
+                continue;
+            };
+            if !matches!(error, ReconcileError::NotLeading) {
+                warn!(%job, error = %Chain(&error), "an orphaned pod could not be let go; trying again");
+            }
+            if failed.is_empty() {
+                again = Instant::now() + RETRY;
+            }
+            failed.insert(job);
+        }
     }
-    for pod in watches::pods_of(&context.caches, job) {
+}
+
+/// Ends and releases the pods of a Job that the cache does not know.
+pub async fn release(job: &ObjectRef<Job>, context: &Context) -> Result<(), ReconcileError> {
+    context.sightings.forget(job);
+    see_off(watches::pods_of(&context.caches, job), job, context).await
+}
+
+/// Ends and releases the pods of Jobs that had this one's name before.
+pub async fn release_namesakes(job: &Job, context: &Context) -> Result<(), ReconcileError> {
+    let pods = context.caches.pods_of_namesakes(job);
+    see_off(pods, &ObjectRef::from_obj(job), context).await
+}
+
+/// Each after asking the API server for its Job: that this one's cache does not know it proves nothing.
+async fn see_off(
+    pods: Vec<Arc<Pod>>,
+    job: &ObjectRef<Job>,
+    context: &Context,
+) -> Result<(), ReconcileError> {
+    for pod in pods {
         let facts = PodFacts::from(pod.as_ref());
         let namespace = pod.namespace();
-        if !facts.held {
+        if !facts.held || (facts.deleting && !facts.is_dead()) {
             continue;
+        }
+        if !context.leader.may_write() {
+            return Err(ReconcileError::NotLeading);
         }
         let owner = context
             .cluster
@@ -33,7 +93,7 @@ pub async fn release(job: &ObjectRef<Job>, context: &Context) -> Result<(), Call
         );
         if facts.is_dead() {
             context.cluster.release_pod(&pod).await?;
-        } else if !facts.deleting {
+        } else {
             context
                 .cluster
                 .delete_pod(namespace.as_deref(), &facts.name, &facts.uid, None)

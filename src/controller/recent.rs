@@ -12,7 +12,7 @@ use kube::ResourceExt;
 use tokio::time::Instant;
 
 /// Watches are rarely further behind; after that the API server is asked.
-const MEMORY: Duration = Duration::from_secs(5);
+pub const MEMORY: Duration = Duration::from_secs(5);
 
 /// A pod's namespace and name.
 type Key = (Option<String>, String);

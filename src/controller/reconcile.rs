@@ -14,7 +14,9 @@ use super::{
     caches::Caches,
     cluster::{Cluster, Created},
     leader::Leader,
+    orphans,
     recent::Recent,
+    sightings::Sightings,
     view::{Sight, View},
 };
 use crate::{
@@ -39,6 +41,7 @@ pub struct Context {
     pub cluster: Cluster,
     pub leader: Leader,
     pub recent: Recent,
+    pub sightings: Sightings,
     pub announcer: Announcer,
     pub settings: Settings,
     pub clock: Box<dyn Fn() -> DateTime<Utc> + Send + Sync>,
@@ -52,6 +55,8 @@ pub enum ReconcileError {
     Call(#[from] CallError),
     #[error("the lease is about to end: no pod is created now")]
     LeaseEnding,
+    #[error("another replica leads, or none does")]
+    NotLeading,
     #[error("{MAX_ACTIONS} actions in a row brought no rest")]
     Restless,
 }
@@ -61,10 +66,12 @@ pub async fn reconcile(job: &Job, context: &Context) -> Result<Option<Duration>,
     if !context.leader.may_write() || !context.caches.filled.all() {
         return Ok(None);
     }
+    orphans::release_namesakes(job, context).await?;
     let mut job = job.clone();
     let mut view = View::of(&job, context);
     let session_id = (context.new_id)();
     for _ in 0..MAX_ACTIONS {
+        context.sightings.complete(&mut job, view.sight.pod());
         let action = next_action(&job, &view, &session_id, context);
         debug!(
             job = job.name_any(),
@@ -74,7 +81,7 @@ pub async fn reconcile(job: &Job, context: &Context) -> Result<Option<Duration>,
         );
         match act(action, &mut job, &mut view, context).await? {
             Step::Again => {}
-            Step::Rest(wait) => return Ok(wait),
+            Step::Rest(wait) => return Ok(view.in_time(wait)),
         }
     }
     Err(ReconcileError::Restless)
@@ -117,7 +124,7 @@ async fn act(
     let cluster = &context.cluster;
     let namespace = job.namespace();
     let namespace = namespace.as_deref();
-    if !view.live && view.must_be_live(&action, job) {
+    if view.must_be_live(&action) {
         let Some(found) = look_up_itself(job, cluster).await? else {
             return Ok(Step::Rest(None));
         };

@@ -1,12 +1,12 @@
 //! What one pass of the controller knows of a Job's pods and of what it asked for: from the caches first, then
 //! from what the API server itself answered.
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
 use k8s_openapi::api::core::v1::Pod;
 use kube::ResourceExt;
 
-use super::reconcile::Context;
+use super::{recent::MEMORY, reconcile::Context};
 use crate::{
     api::job::Job,
     plan::{
@@ -30,6 +30,8 @@ pub struct View {
 /// The last attempt's pod, as far as this pass knows.
 pub enum Sight {
     Cached(Option<Arc<Pod>>),
+    /// By our own last write; the cache does not have it yet, or not any more.
+    Remembered(Arc<Pod>),
     Live(Option<Box<Pod>>),
     Refused(Refusal),
 }
@@ -38,6 +40,7 @@ impl Sight {
     pub fn pod(&self) -> Option<&Pod> {
         match self {
             Sight::Cached(pod) => pod.as_deref(),
+            Sight::Remembered(pod) => Some(pod),
             Sight::Live(pod) => pod.as_deref(),
             Sight::Refused(_) => None,
         }
@@ -46,7 +49,7 @@ impl Sight {
     pub fn lookup(&self) -> PodLookup {
         match (self, self.pod()) {
             (_, Some(pod)) => PodLookup::Seen(Box::new(PodFacts::from(pod))),
-            (Sight::Cached(_), None) => PodLookup::NotSeen,
+            (Sight::Cached(_) | Sight::Remembered(_), None) => PodLookup::NotSeen,
             (Sight::Live(_), None) => PodLookup::Gone,
             (Sight::Refused(refusal), None) => PodLookup::Refused(refusal.clone()),
         }
@@ -56,7 +59,7 @@ impl Sight {
 impl View {
     pub fn of(job: &Job, context: &Context) -> Self {
         View {
-            sight: Sight::Cached(known_pod(job, context)),
+            sight: known_pod(job, context),
             earlier: earlier_pods(job, context),
             looked: Looked::default(),
             live: false,
@@ -64,20 +67,16 @@ impl View {
     }
 
     /// A cache that is behind may show an intent whose pod has come and gone, or a Job whose name another
-    /// has by now. A creation can carry no precondition against that, and what is done to the pod of
-    /// another Job none that helps: they rest on what the API server itself says of the Job.
-    pub fn must_be_live(&self, action: &Action, job: &Job) -> bool {
-        match action {
-            Action::CreatePod(_) => true,
-            Action::DeletePod { uid, .. } | Action::ReleasePod { uid, .. } => {
-                let pod = self
-                    .sight
-                    .pod()
-                    .filter(|pod| pod.uid().as_ref() == Some(uid));
-                pod.is_some_and(|pod| PodFacts::from(pod).owner != job.uid())
-            }
-            _ => false,
-        }
+    /// has by now. A creation can carry no precondition against that: it rests on what the API server itself
+    /// says of the Job.
+    pub fn must_be_live(&self, action: &Action) -> bool {
+        !self.live && matches!(action, Action::CreatePod(_))
+    }
+
+    /// Waits no longer than what is remembered counts: that the pod is gone meanwhile may have been told before.
+    pub fn in_time(&self, wait: Option<Duration>) -> Option<Duration> {
+        let remembered = matches!(self.sight, Sight::Remembered(_)).then_some(MEMORY);
+        wait.into_iter().chain(remembered).min()
     }
 
     pub fn earlier_facts(&self) -> Vec<PodFacts> {
@@ -95,11 +94,28 @@ impl View {
     }
 }
 
-/// The pod of the last attempt, from the cache or, where that lags, from our own last write.
-fn known_pod(job: &Job, context: &Context) -> Option<Arc<Pod>> {
-    let attempt = job.status.as_ref()?.attempt()?;
+/// The pod of the last attempt, from the cache or, where that lags, from our own last write. What was
+/// written for an earlier Job of the name says nothing.
+fn known_pod(job: &Job, context: &Context) -> Sight {
+    let Some(attempt) = job.status.as_ref().and_then(|status| status.attempt()) else {
+        return Sight::Cached(None);
+    };
     let cached = context.caches.pod_of(job);
-    context.recent.newest(job.namespace(), &attempt.pod, cached)
+    let newest = context
+        .recent
+        .newest(job.namespace(), &attempt.pod, cached.clone());
+    match newest {
+        Some(pod) if !is_same(&cached, &pod) && PodFacts::from(pod.as_ref()).owner == job.uid() => {
+            Sight::Remembered(pod)
+        }
+        _ => Sight::Cached(cached),
+    }
+}
+
+fn is_same(cached: &Option<Arc<Pod>>, pod: &Arc<Pod>) -> bool {
+    cached
+        .as_ref()
+        .is_some_and(|cached| Arc::ptr_eq(cached, pod))
 }
 
 /// The pods of the attempts before it, from where its own comes.

@@ -136,7 +136,7 @@ pub fn decide(seen: &Observed<'_>, means: Means<'_>) -> Action {
         }
         **pod = node::with_answer(pod, seen.looked.node, means.now);
     }
-    if let Some(action) = hurry::along(&seen, status) {
+    if let Some(action) = hurry::along(&seen, status, means.now) {
         return action;
     }
     let action = if status.is_final() {
@@ -151,6 +151,7 @@ pub fn decide(seen: &Observed<'_>, means: Means<'_>) -> Action {
             Some(attempt) => living::with_attempt(&seen, status, attempt, means),
         }
     };
+    let action = hurry::in_time(action, &seen, status, means.now);
     node::in_time(action, &seen, means.now)
 }
 

@@ -20,8 +20,9 @@ use crate::{
     wait::{RUN, SOON, until, until_gone, until_true},
 };
 
-/// The grace of an agent that asks for none, and what its output gets in a namespace that goes.
-const HURRIED_SECONDS: i64 = 10 + 30;
+/// The grace of an agent that asks for none: all that is left to a pod that takes long to leave a namespace
+/// that goes.
+const HURRIED_SECONDS: i64 = 10;
 
 /// A Job whose agent runs and waits for a gate.
 struct Run {

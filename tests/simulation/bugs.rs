@@ -24,6 +24,9 @@ pub enum Bug {
     FinalizerLeftBehind,
     /// A cache is asked instead of the API server before a pod is declared lost (kubernetes#130103).
     CacheTakenForTheTruth,
+    /// A node that is silent is taken for one that is gone (tektoncd/pipeline#7218: a retry while the old pod
+    /// lives).
+    SilentTakenForDead,
     /// A pod is deleted by its name, whoever has it now (cassandra-operator#402: deletion by a stale read).
     DeletionWithoutUid,
     /// The first finalizer is taken off, whose it may be and whatever the object.
@@ -45,12 +48,13 @@ pub enum Bug {
 }
 
 impl Bug {
-    pub const ALL: [Bug; 14] = [
+    pub const ALL: [Bug; 15] = [
         Bug::PodNamesByChance,
         Bug::StatusWithoutVersion,
         Bug::PodReleasedBeforeTheStatus,
         Bug::FinalizerLeftBehind,
         Bug::CacheTakenForTheTruth,
+        Bug::SilentTakenForDead,
         Bug::DeletionWithoutUid,
         Bug::FinalizerWithoutTest,
         Bug::FailureTakenForRefusal,
@@ -106,6 +110,11 @@ impl World {
                     Some(pod) => Answer::ok(&pod),
                     None => super::api::failure(404, "NotFound", "not in the cache"),
                 })
+            }
+            (Bug::SilentTakenForDead, "GET") if target.resource == Resource::Nodes => {
+                let node = self.api.object(&key)?;
+                let silent = node["status"]["conditions"][0]["status"] == "Unknown";
+                silent.then(|| super::api::failure(404, "NotFound", "it does not answer"))
             }
             (Bug::DeletionWithoutUid, "DELETE") if pods => {
                 request.body = b"{}".to_vec();

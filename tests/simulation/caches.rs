@@ -1,7 +1,10 @@
 //! A controller's caches: each a point in the history of its kind. They lag, and may go back in time when
 //! a watch is begun anew, as lists from an API server that is behind make them.
 
-use std::{collections::BTreeMap, sync::atomic::Ordering};
+use std::{
+    collections::BTreeMap,
+    sync::atomic::{AtomicBool, Ordering},
+};
 
 use herdctl::{
     api::{agent::Agent, job::Job},
@@ -52,34 +55,50 @@ pub const WATCHED: [Resource; 4] = [
 ];
 
 impl Views {
-    /// Caches that are filled with what was there at this point of the history.
-    pub fn at(history: &[Change], point: usize, by_name: bool) -> Views {
+    /// Caches that nothing is in yet.
+    pub fn new(by_name: bool) -> Views {
         let (jobs, jobs_writer) = reflector::store();
         let (agents, agents_writer) = reflector::store();
         let (pods, pods_writer) = reflector::store();
         let (store_ca, published_writer) = reflector::store();
-        let filled = Filled::default();
-        for one in [&filled.jobs, &filled.agents, &filled.pods, &filled.store_ca] {
-            one.store(true, Ordering::Relaxed);
-        }
-        let mut views = Views {
+        Views {
             caches: Caches {
                 jobs,
                 agents,
                 pods,
                 store_ca,
-                filled,
+                filled: Filled::default(),
             },
             jobs: View::new(Resource::Jobs, jobs_writer),
             agents: View::new(Resource::Agents, agents_writer),
             pods: View::new(Resource::Pods, pods_writer),
             config_maps: View::new(Resource::ConfigMaps, published_writer),
             by_name,
-        };
-        for resource in WATCHED {
-            views.list(resource, history, point);
         }
-        views
+    }
+
+    /// Whether the first list of this kind has come.
+    pub fn has(&self, resource: Resource) -> bool {
+        self.mark(resource)
+            .is_some_and(|it| it.load(Ordering::Relaxed))
+    }
+
+    /// It has.
+    pub fn filled(&self, resource: Resource) {
+        if let Some(mark) = self.mark(resource) {
+            mark.store(true, Ordering::Relaxed);
+        }
+    }
+
+    fn mark(&self, resource: Resource) -> Option<&AtomicBool> {
+        let filled = &self.caches.filled;
+        match resource {
+            Resource::Jobs => Some(&filled.jobs),
+            Resource::Agents => Some(&filled.agents),
+            Resource::Pods => Some(&filled.pods),
+            Resource::ConfigMaps => Some(&filled.store_ca),
+            Resource::Namespaces | Resource::Nodes => None,
+        }
     }
 
     /// Begins anew with what was there at this point; answers which Jobs to look at.

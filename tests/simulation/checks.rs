@@ -15,6 +15,7 @@ use super::{
     agents::Agent,
     api::{Answer, Change, Kind, Request, Resource},
     nodes::{attempt, owner},
+    people::is_foreign,
     world::World,
 };
 
@@ -34,6 +35,8 @@ pub struct Checks {
     pub stripped: BTreeSet<String>,
     /// Pods whose deletion has been seen.
     deletions: BTreeSet<String>,
+    /// What somebody else's finalizer holds, by UID.
+    pub foreign: BTreeSet<String>,
     /// Pods that hold our finalizer, with the UID of their Job.
     held: BTreeMap<String, String>,
     /// Somebody deleted the namespace.
@@ -92,6 +95,11 @@ impl World {
     }
 
     pub fn check_change(&mut self, change: &Change) {
+        let uid = change.object["metadata"]["uid"].as_str();
+        let held = uid.is_some_and(|uid| self.checks.foreign.contains(uid));
+        if held && !is_foreign(&change.object) {
+            self.break_rule("somebody else's finalizer is taken off");
+        }
         match (change.key.resource, change.kind) {
             (Resource::Jobs, Kind::Deleted) => self.check_gone(change),
             (Resource::Jobs, _) => self.check_job(change),
@@ -124,6 +132,10 @@ impl World {
             .filter(|it| it.outcome != Some(Reason::Suspended));
         if counted.count() > MAX_ATTEMPTS {
             self.break_rule("a Job begins more often than it may");
+        }
+        let unseen = status.reason == Some(Reason::AgentNotFound);
+        if unseen && !self.checks.agents_deleted {
+            self.break_rule("an Agent is missed that was always there");
         }
         for attempt in &status.attempts {
             self.check_attempt(&uid, &status, attempt);
@@ -184,6 +196,7 @@ impl World {
         let (uid, number) = (owner(&change.object), attempt(&change.object));
         let worked = |it: &Agent| {
             it.job == uid
+                && !self.checks.stripped.contains(&it.pod)
                 && it.attempt < number
                 && it.end.as_ref().is_some_and(|end| end.verdict.is_some())
         };
@@ -261,6 +274,8 @@ impl World {
         let spec = &job.spec;
         let asked = spec.cancel == Some(true)
             || spec.suspend == Some(true)
+            // A pause is carried through, also if it is taken back meanwhile.
+            || matches!(status.reason, Some(Reason::Suspending | Reason::Suspended))
             || job.metadata.deletion_timestamp.is_some()
             || status.is_final()
             || self.checks.agents_deleted;

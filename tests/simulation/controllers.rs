@@ -16,7 +16,8 @@ use herdctl::{
         leader::Leader,
         orphans,
         recent::Recent,
-        reconcile::{Context, ReconcileError, reconcile},
+        reconcile::{Context, reconcile},
+        sightings::Sightings,
     },
     plan::settings::Settings,
 };
@@ -26,10 +27,14 @@ use tokio::task::AbortHandle;
 use super::{
     api::Resource,
     bugs::Bug,
-    caches::Views,
+    caches::{Views, WATCHED},
+    nodes::NODES,
     wire::{self, Arrival, Done, Process},
     world::{Event, World},
 };
+
+/// The longest that the first list of a watch takes, in milliseconds.
+const FIRST_LIST: u64 = 2_000;
 
 /// A Job's namespace and name.
 pub type Name = (String, String);
@@ -39,7 +44,7 @@ pub fn settings() -> Settings {
     Settings {
         operator_image: "operator".into(),
         agent_image: "agent".into(),
-        drain_timeout: Duration::from_secs(20),
+        drain_timeout: Duration::from_secs(60),
         seal_timeout: Duration::from_secs(60),
         store: "https://store:8443".into(),
         ..Settings::default()
@@ -93,17 +98,11 @@ impl World {
         controller.life == process.life && controller.running.is_some()
     }
 
-    /// Starts a controller with caches that are filled, perhaps by a list that is a moment old.
+    /// Starts a controller, whose caches are filled one after the other.
     pub fn start(&mut self, controller: usize) {
         let process = self.process(controller);
         let client = wire::client(process, &self.inbox);
-        let stale = self.random.between(0, 4).min(self.api.history.len() as u64);
-        let point = self.api.history.len() - usize::try_from(stale).unwrap();
-        let views = Views::at(
-            &self.api.history,
-            point,
-            self.scenario.bug == Some(Bug::OwnerNotLookedAt),
-        );
+        let views = Views::new(self.scenario.bug == Some(Bug::OwnerNotLookedAt));
         let (started, skew) = (self.started, Arc::clone(&self.controllers[controller].skew));
         let ids = std::sync::atomic::AtomicU64::new(0);
         let context = Context {
@@ -111,6 +110,7 @@ impl World {
             cluster: Cluster::new(client.clone()),
             leader: Leader::default(),
             recent: Recent::default(),
+            sightings: Sightings::default(),
             announcer: Announcer::new(client, format!("controller-{controller}")),
             settings: settings(),
             clock: Box::new(move || {
@@ -132,13 +132,21 @@ impl World {
             passes: BTreeMap::new(),
             again: BTreeSet::new(),
         });
-        let missed = self.api.history[point..].iter();
-        let missed: Vec<Resource> = missed.map(|change| change.key.resource).collect();
-        for resource in missed {
-            self.deliver_later(controller, resource);
+        for resource in WATCHED {
+            self.after(1, FIRST_LIST, Event::Fill(process, resource));
         }
         self.after(1, 500, Event::LeaseSeen(process));
         self.after(1, 1000, Event::Lease(process));
+    }
+
+    /// The first list of a kind, perhaps a moment old.
+    pub fn fill(&mut self, controller: usize, resource: Resource) {
+        let stale = usize::try_from(self.random.between(0, NODES.len() as u64 + 1)).unwrap();
+        self.list_again(controller, resource, stale);
+        let Some(running) = &self.controllers[controller].running else {
+            return;
+        };
+        running.views.filled(resource);
         self.look_at_all(controller);
     }
 
@@ -165,6 +173,9 @@ impl World {
     /// The next event of a watch arrives.
     pub fn deliver(&mut self, controller: usize, resource: Resource) {
         if let Some(running) = &mut self.controllers[controller].running {
+            if !running.views.has(resource) {
+                return;
+            }
             let names = running.views.next(resource, &self.api.history);
             self.look_at(controller, names);
         }
@@ -236,10 +247,7 @@ impl World {
         let pass = tokio::spawn(async move {
             let result = match &job {
                 Some(job) => reconcile(job, &context).await,
-                None => orphans::release(&reference, &context)
-                    .await
-                    .map(|()| None)
-                    .map_err(ReconcileError::from),
+                None => orphans::release(&reference, &context).await.map(|()| None),
             };
             inbox.push(Arrival::Done(Box::new(Done {
                 of: process,
@@ -269,7 +277,8 @@ impl World {
             }
             (Err(_), _) if self.scenario.bug == Some(Bug::GivesUpAfterAnError) => None,
             (Err(error), Some(job)) => Some(running.backoff.after(job, error)),
-            (_, None) => None,
+            (Err(_), None) => Some(orphans::RETRY),
+            (Ok(_), None) => None,
         };
         if let Err(error) = &done.result {
             self.trace(format!("controller {controller}: {}: {error}", done.name.1));

@@ -66,7 +66,7 @@ impl World {
     }
 
     /// An agent's end is known to its node, and what it said goes to the store.
-    fn has_ended(&mut self, uid: &str, end: End) {
+    pub fn has_ended(&mut self, uid: &str, end: End) {
         let Some(agent) = self.living(uid) else {
             return;
         };

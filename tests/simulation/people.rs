@@ -5,6 +5,7 @@ use std::sync::atomic::Ordering;
 use serde_json::{Value, json};
 
 use super::{
+    agents::silent,
     api::{Answer, Key, Resource},
     nodes::{NODES, Node, Step, owner},
     scenario::Deed,
@@ -15,6 +16,15 @@ const NAMESPACE: &str = "team-a";
 /// More than any scenario has.
 const JOBS: usize = 4;
 const AGENT: &str = "reviewer";
+
+/// Of somebody else.
+const FOREIGN: &str = "example.com/backup";
+
+/// Somebody else's finalizer is on it.
+pub fn is_foreign(object: &Value) -> bool {
+    let finalizers = object["metadata"]["finalizers"].as_array();
+    finalizers.into_iter().flatten().any(|it| it == FOREIGN)
+}
 
 fn agent() -> Key {
     Key::new(Resource::Agents, NAMESPACE, AGENT)
@@ -44,13 +54,14 @@ impl World {
                 &namespace,
             );
         }
-        for node in NODES {
-            self.request("POST", &Key::new(Resource::Nodes, "", node), &named(node));
-        }
+        self.create_agent();
         let mut published = named(&store_ca().name);
         published["data"] = json!({"ca.crt": "CA 1"});
         self.request("POST", &store_ca(), &published);
-        self.create_agent();
+        // Last, so that no list is so old that what controllers watch is not in it.
+        for node in NODES {
+            self.request("POST", &Key::new(Resource::Nodes, "", node), &named(node));
+        }
     }
 
     pub fn act(&mut self, deed: &Deed) {
@@ -80,6 +91,9 @@ impl World {
             Deed::Silence(node) => self.silence(node),
             Deed::Unheard(node) => self.tell_ready(node),
             Deed::CreateAgain(number) => self.create_again(number),
+            Deed::Restart(node) => self.restart(node),
+            Deed::Hold(number) => self.hold(number),
+            Deed::Unhold(number) => self.unhold(number),
             Deed::DeleteNamespace => {
                 self.checks.namespace_deleted = true;
                 self.request("DELETE", &namespace(), &Value::Null);
@@ -130,6 +144,7 @@ impl World {
         self.store_comes();
         self.create_agent();
         for number in 0..JOBS {
+            self.unhold(number);
             let suspended = |job: &std::sync::Arc<Value>| job["spec"]["suspend"] == true;
             if self.api.object(&job(number)).is_some_and(suspended) {
                 self.change_job(number, &json!({"suspend": false}));
@@ -169,8 +184,51 @@ impl World {
     fn strip_pod(&mut self, number: usize) {
         if let Some((key, uid)) = self.last_pod(number) {
             self.checks.people_strip(&uid);
+            self.checks.foreign.remove(&uid);
             self.request("PATCH", &key, &json!({"metadata": {"finalizers": null}}));
             self.delete_pod(number, json!({"gracePeriodSeconds": 0}));
+        }
+    }
+
+    /// Backups and other tools hold what they work on so.
+    fn hold(&mut self, number: usize) {
+        let pod = self.last_pod(number).map(|(key, _)| key);
+        for key in [Some(job(number)), pod].into_iter().flatten() {
+            let Some(object) = self.api.object(&key).cloned() else {
+                continue;
+            };
+            let theirs = object["metadata"]["finalizers"].as_array();
+            let mut finalizers = vec![json!(FOREIGN)];
+            finalizers.extend(theirs.into_iter().flatten().cloned());
+            let uid = object["metadata"]["uid"].as_str().unwrap_or_default();
+            self.checks.foreign.insert(uid.to_owned());
+            let change = json!({"metadata": {"finalizers": finalizers}});
+            if !self.request("PATCH", &key, &change).is_success() {
+                self.checks.foreign.remove(uid);
+            }
+        }
+    }
+
+    fn unhold(&mut self, number: usize) {
+        let name = job(number).name;
+        let jobs = self
+            .api
+            .all(Resource::Jobs)
+            .chain(self.api.all(Resource::Pods));
+        let held: Vec<(Key, Value)> = jobs
+            .filter(|(_, object)| is_foreign(object))
+            .filter(|(key, _)| key.name == name || key.name.starts_with(&format!("{name}-")))
+            .map(|(key, object)| (key.clone(), object.as_ref().clone()))
+            .collect();
+        for (key, object) in held {
+            let uid = object["metadata"]["uid"].as_str().unwrap_or_default();
+            self.checks.foreign.remove(uid);
+            let mut left: Vec<Value> = object["metadata"]["finalizers"]
+                .as_array()
+                .cloned()
+                .unwrap_or_default();
+            left.retain(|it| it != FOREIGN);
+            self.request("PATCH", &key, &json!({"metadata": {"finalizers": left}}));
         }
     }
 
@@ -201,7 +259,7 @@ impl World {
         }
     }
 
-    /// Pods first, then the rest, then the namespace itself.
+    /// Pods first, the rest when they are gone, then the namespace itself.
     fn empty_namespace(&mut self) {
         let inside = |resource| {
             let all = self.api.all(resource).map(|(key, _)| key.clone());
@@ -213,10 +271,10 @@ impl World {
             [inside(Resource::Jobs), inside(Resource::Agents)].concat(),
         );
         let left = pods.len() + rest.len();
-        for key in pods.iter().chain(&rest) {
+        let now = if pods.is_empty() { &rest } else { &pods };
+        for key in now {
             self.request("DELETE", key, &Value::Null);
         }
-        self.checks.agents_deleted = true;
         if left == 0 {
             self.api.edit(&namespace(), |it| {
                 it["metadata"]["finalizers"] = Value::Null
@@ -237,12 +295,12 @@ impl World {
     }
 
     fn silence(&mut self, node: usize) {
-        self.after(40_000, 50_000, Event::Deed(Deed::Unheard(node)));
+        self.after(18_000, 22_000, Event::Deed(Deed::Unheard(node)));
         if let Some(node) = self.nodes.get_mut(NODES[node]) {
             node.silent = true;
         }
         for uid in self.pods_on(node) {
-            self.after(60_000, 70_000, Event::Pod(uid, Step::EvictLost));
+            self.after(28_000, 34_000, Event::Pod(uid, Step::EvictLost));
         }
     }
 
@@ -279,6 +337,19 @@ impl World {
             .collect();
         for uid in forgotten {
             self.after(500, 3_000, Event::Pod(uid, Step::Stop));
+        }
+    }
+
+    /// Its power was gone for a moment: containerd knows its containers, and none of their processes.
+    fn restart(&mut self, node: usize) {
+        if self.nodes[NODES[node]].gone {
+            return;
+        }
+        for uid in self.pods_on(node) {
+            if let Some((key, _)) = self.pod(&uid) {
+                self.disrupted.insert(key.name);
+            }
+            self.has_ended(&uid, silent(255, "Unknown", self.time()));
         }
     }
 

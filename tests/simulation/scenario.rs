@@ -36,9 +36,14 @@ pub enum Deed {
     RemoveNode(usize),
     /// The machine is off, and its Node object says so.
     TaintNode(usize),
+    /// The machine starts again: nothing of what ran there is left.
+    Restart(usize),
     DeleteNamespace,
     /// The cluster removes what is in it, as far as it goes.
     EmptyNamespace,
+    /// Somebody else's finalizer is put before ours, on a Job and its last pod.
+    Hold(usize),
+    Unhold(usize),
     StoreGoes,
     StoreComes,
     RenewCa,
@@ -116,6 +121,7 @@ impl Scenario {
                     ];
                     deeds.push((later, *random.pick(&ends)));
                 }
+                Deed::Hold(job) => deeds.push((later, Deed::Unhold(job))),
                 Deed::StoreGoes => deeds.push((later, Deed::StoreComes)),
                 _ => {}
             }
@@ -167,7 +173,7 @@ impl Scenario {
     /// How long an attempt's agent works by itself, in milliseconds.
     pub fn duration(&self, pod: &str) -> u64 {
         let mut random = self.draw(pod);
-        let longest = *random.pick(&[2_000, 10_000, 25_000, 60_000]);
+        let longest = *random.pick(&[2_000, 10_000, 25_000, 110_000]);
         random.between(500, longest)
     }
 
@@ -215,7 +221,7 @@ fn deed(random: &mut Random, job: usize, controllers: usize) -> Deed {
     let node = random.between(0, 2) as usize;
     let controller = random.between(0, controllers as u64) as usize;
     let behind = random.between(1, 30) as usize;
-    match random.between(0, 28) {
+    match random.between(0, 31) {
         0 | 1 => Deed::Cancel(job),
         2 => Deed::Suspend(job),
         3 | 4 => Deed::DeleteJob(job),
@@ -232,6 +238,8 @@ fn deed(random: &mut Random, job: usize, controllers: usize) -> Deed {
         17 => Deed::StoreGoes,
         18 => Deed::RenewCa,
         25 => Deed::Suspend(job),
+        27 => Deed::Hold(job),
+        28 => Deed::Restart(node),
         26 if random.once_in(3) => Deed::DeleteNamespace,
         19 | 20 => Deed::Crash(controller),
         21 | 22 => Deed::Pause(controller, random.between(5_000, 60_000)),

@@ -14,6 +14,9 @@ use super::{
     world::World,
 };
 
+/// So many crashes and lost requests may take a minute together, each by the lease that it lets run out.
+const MANY: usize = 3;
+
 impl World {
     /// Why an outcome is not what happened.
     pub fn untrue(&self, uid: &str, job: &Job, status: &JobStatus) -> Option<String> {
@@ -44,7 +47,7 @@ impl World {
             Reason::AgentCrashed => ended("Error"),
             Reason::InvalidPod => false,
             Reason::TimedOut if self.is_skewed() => true,
-            Reason::StartTimedOut => self.is_skewed(),
+            Reason::StartTimedOut => self.may_start_late(status),
             Reason::RunnerError => ours.any(|it| it.end.as_ref().is_some_and(|end| end.code != 0)),
             _ => ours.any(|it| {
                 let verdict = it.end.as_ref().and_then(|end| end.verdict.as_ref());
@@ -57,6 +60,19 @@ impl World {
                 status.message
             )
         })
+    }
+
+    /// The sandbox of the last pod died before anything started in it, or so much went wrong that a minute
+    /// may have passed.
+    fn may_start_late(&self, status: &JobStatus) -> bool {
+        let uid = status.attempt().and_then(|it| it.uid.as_deref());
+        let lost = uid.is_some_and(|uid| self.scenario.is_lost(uid));
+        let long =
+            |deed: &Deed| matches!(deed, Deed::Skew(..) | Deed::Silence(_) | Deed::Pause(..));
+        let crashes = |deed: &Deed| matches!(deed, Deed::Crash(_));
+        let deeds = || self.scenario.deeds.iter().map(|(_, deed)| deed);
+        let troubles = self.scenario.faults.len() + deeds().filter(|deed| crashes(deed)).count();
+        lost || deeds().any(long) || troubles >= MANY
     }
 
     pub fn is_skewed(&self) -> bool {

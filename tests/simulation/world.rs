@@ -44,6 +44,8 @@ pub enum Event {
     Commit(u64),
     /// Its answer reaches the controller.
     Answer(u64),
+    /// The first list of a watch arrives.
+    Fill(Process, Resource),
     Deliver(Process, Resource),
     Pass(Process, Name),
     Start(usize),
@@ -238,6 +240,9 @@ impl World {
         match event {
             Event::Commit(call) => self.commit(call),
             Event::Answer(call) => self.answer(call),
+            Event::Fill(process, resource) if self.lives(process) => {
+                self.fill(process.controller, resource);
+            }
             Event::Deliver(process, resource) if self.lives(process) => {
                 self.deliver(process.controller, resource);
             }
@@ -249,7 +254,11 @@ impl World {
                 self.look_after_lease(process.controller);
             }
             Event::LeaseSeen(process) if self.lives(process) => self.see_lease(process.controller),
-            Event::Deliver(..) | Event::Pass(..) | Event::Lease(_) | Event::LeaseSeen(_) => {}
+            Event::Fill(..)
+            | Event::Deliver(..)
+            | Event::Pass(..)
+            | Event::Lease(_)
+            | Event::LeaseSeen(_) => {}
             Event::Pod(uid, step) => self.step(&uid, step),
             Event::Ship(job, attempt, pod, verdict) => self.ship(&job, attempt, &pod, *verdict),
             Event::Record(uid) => self.look_after_record(&uid),
@@ -262,7 +271,8 @@ impl World {
     /// Until when the process that this is for stands still.
     fn sleeps(&self, event: &Event) -> Option<u64> {
         let controller = match event {
-            Event::Deliver(process, _)
+            Event::Fill(process, _)
+            | Event::Deliver(process, _)
             | Event::Pass(process, _)
             | Event::Lease(process)
             | Event::LeaseSeen(process) => process.controller,

@@ -13,6 +13,10 @@ use crate::{
 /// Longest text that Kubernetes' own words may take in a message of ours.
 const MAX_QUOTE_BYTES: usize = 512;
 
+/// What containerd and the kubelet say of a container that ended while neither of them was there. Whatever
+/// code an agent ends with, they never say it of one whose end they saw.
+const LOST: [&str; 2] = ["Unknown", "ContainerStatusUnknown"];
+
 /// What Kubernetes itself says it did to the pod.
 pub(super) fn said(pod: &PodFacts) -> Option<Outcome> {
     let quote = |said: &str| text::one_line(said, MAX_QUOTE_BYTES);
@@ -84,6 +88,10 @@ pub(super) fn by_exit_code(pod: &PodFacts, end: &Ended) -> Outcome {
     let fail = |reason, message: String| Outcome { reason, message };
     match (RunnerExit::from_code(end.code), end.reason.as_str()) {
         (_, "OOMKilled") if end.code != 0 => out_of_memory(),
+        (_, word) if LOST.contains(&word) => node_lost(
+            pod.node.as_deref().unwrap_or("of the pod"),
+            "it started again, or its container runtime did, and the agent's container was gone",
+        ),
         (_, "StartError" | "ContainerCannotRun") => fail(
             Reason::InvalidPod,
             format!(

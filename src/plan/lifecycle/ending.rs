@@ -6,7 +6,8 @@ use std::time::Duration;
 use chrono::{DateTime, TimeDelta, Utc};
 
 use super::{
-    Action, Means, Observed, PodLookup, delete_once, earlier, is_deleted, is_held,
+    Action, LookUp, Means, NamespaceLookup, Observed, PodLookup, delete_once, earlier, hurry,
+    is_deleted, is_held,
     whose::{self, PodIs},
 };
 use crate::{
@@ -20,8 +21,8 @@ use crate::{
     },
 };
 
-/// How long a deleted Job waits for its record: somebody waits for the deletion, perhaps of the whole
-/// namespace. The store seals it later all the same.
+/// How long a record is waited for where somebody waits for a deletion, of the Job or of its namespace. The
+/// store seals it later all the same.
 const SEAL_TIMEOUT_WHEN_DELETED: Duration = Duration::from_secs(60);
 
 /// The verdict that the store received from this pod.
@@ -47,7 +48,7 @@ pub(super) fn after_the_end(seen: &Observed<'_>, status: &JobStatus, means: Mean
     };
     match &seen.pod {
         PodLookup::Seen(pod) if whose::pod_of(job, attempt, pod) == PodIs::Ours => {
-            with_pod(job, status, attempt, pod, means)
+            with_pod(seen, status, attempt, pod, means)
         }
         // Made anew under its name, by a leader that slept or by hand: nothing is to begin there.
         PodLookup::Seen(pod)
@@ -65,12 +66,13 @@ pub(super) fn after_the_end(seen: &Observed<'_>, status: &JobStatus, means: Mean
 }
 
 fn with_pod(
-    job: &Job,
+    seen: &Observed<'_>,
     status: &JobStatus,
     attempt: &Attempt,
     pod: &PodFacts,
     means: Means<'_>,
 ) -> Action {
+    let job = seen.job;
     if !pod.is_dead() {
         return drain(job, status, attempt, pod, means);
     }
@@ -80,15 +82,44 @@ fn with_pod(
     if !pod.held {
         return release_job(job);
     }
-    let sealed = status.is_sealed();
-    match left_to_seal(job, status, pod, means) {
-        Some(left) if !sealed => Action::Wait(Some(left)),
-        Some(_) | None => Action::ReleasePod {
-            name: pod.name.clone(),
-            uid: pod.uid.clone(),
-            sealed,
-        },
+    if !status.is_sealed()
+        && let Some(action) = await_seal(seen, status, pod, means)
+    {
+        return action;
     }
+    Action::ReleasePod {
+        name: pod.name.clone(),
+        uid: pod.uid.clone(),
+        sealed: status.is_sealed(),
+    }
+}
+
+/// Until when the pod's object waits for its record; none when that is over.
+fn await_seal(
+    seen: &Observed<'_>,
+    status: &JobStatus,
+    pod: &PodFacts,
+    means: Means<'_>,
+) -> Option<Action> {
+    let since = pod.ended.max(status.completed_at).unwrap_or(means.now);
+    let left = left_of(means.settings.seal_timeout, since, means.now)?;
+    if !pod.deleting && !is_deleted(seen.job) {
+        return Some(Action::Wait(Some(left)));
+    }
+    if let Some(short) = left_of(SEAL_TIMEOUT_WHEN_DELETED, since, means.now) {
+        return Some(Action::Wait(Some(short.min(left))));
+    }
+    match seen.looked.namespace {
+        _ if is_deleted(seen.job) => None,
+        NamespaceLookup::NotAsked => Some(Action::LookUp(LookUp::Namespace)),
+        NamespaceLookup::Staying => Some(Action::Wait(Some(left.min(hurry::LOOK_AGAIN)))),
+        NamespaceLookup::Going => None,
+    }
+}
+
+fn left_of(patience: Duration, since: DateTime<Utc>, now: DateTime<Utc>) -> Option<Duration> {
+    let until = since + TimeDelta::from_std(patience).ok()?;
+    (until - now).to_std().ok().filter(|left| !left.is_zero())
 }
 
 /// An agent that has ended leaves by itself, when its output is safe; anything else must not begin now.
@@ -119,26 +150,6 @@ fn must_close(status: &JobStatus, attempt: &Attempt) -> bool {
 
 fn close(job: &Job, means: Means<'_>) -> Action {
     Action::WriteStatus(Box::new(status::closed(job, means.now)))
-}
-
-/// How long the pod's object still waits for its record; none when that is over.
-fn left_to_seal(
-    job: &Job,
-    status: &JobStatus,
-    pod: &PodFacts,
-    means: Means<'_>,
-) -> Option<Duration> {
-    let patience = if is_deleted(job) {
-        means.settings.seal_timeout.min(SEAL_TIMEOUT_WHEN_DELETED)
-    } else {
-        means.settings.seal_timeout
-    };
-    let since: DateTime<Utc> = pod.ended.max(status.completed_at).unwrap_or(means.now);
-    let until = since + TimeDelta::from_std(patience).ok()?;
-    (until - means.now)
-        .to_std()
-        .ok()
-        .filter(|left| !left.is_zero())
 }
 
 pub(super) fn release_job(job: &Job) -> Action {

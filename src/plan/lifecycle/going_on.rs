@@ -13,7 +13,7 @@ use super::{
 use crate::{
     api::{
         agent::{AgentSpec, OnDisruption},
-        job::{Attempt, Job, JobStatus},
+        job::{Attempt, Job, JobStatus, MOST_ATTEMPTS},
         reason::Reason,
     },
     plan::{
@@ -24,9 +24,6 @@ use crate::{
         status,
     },
 };
-
-/// As many as a status has room for, whatever ended them.
-const MOST_ATTEMPTS: usize = 64;
 
 /// After the end of the last attempt, with its pod where that is still there.
 pub(super) fn after(
@@ -138,7 +135,11 @@ fn why_not(status: &JobStatus) -> Option<String> {
             "that was attempt {lost} of {most} that was lost so: herdctl jobs resume continues the session in another Job"
         ));
     }
-    (status.attempts.len() >= MOST_ATTEMPTS).then(too_many)
+    is_full(status).then(too_many)
+}
+
+fn is_full(status: &JobStatus) -> bool {
+    status.attempts.len() >= MOST_ATTEMPTS as usize
 }
 
 fn too_many() -> String {
@@ -214,7 +215,7 @@ fn next_attempt(job: &Job, status: &JobStatus, attempt: &Attempt, means: Means<'
         let paused = evidence::suspended();
         return wait_pending(job, paused.reason, &paused.message, means);
     }
-    if status.attempts.len() >= MOST_ATTEMPTS {
+    if is_full(status) {
         let outcome = Outcome {
             reason: Reason::ResumeFailed,
             message: too_many(),

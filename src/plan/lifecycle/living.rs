@@ -57,7 +57,7 @@ pub(super) fn with_attempt(
             PodIs::AnEarlierJobs if unwanted => lost(seen, status, attempt, asked, means),
             PodIs::AnEarlierJobs => {
                 let deadline = attempt::start_deadline(job, status, attempt);
-                whose::make_room(job, status, pod, deadline, means)
+                whose::wait_for_name(job, status, pod, deadline, means)
             }
             PodIs::Foreign => end_without_pod(job, &whose::foreign(pod), means),
         },

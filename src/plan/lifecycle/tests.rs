@@ -20,6 +20,7 @@ mod disruptions;
 mod earlier_pods;
 mod ending;
 mod hurrying;
+
 mod living;
 mod nodes;
 mod pausing;

@@ -3,7 +3,7 @@
 
 use chrono::{DateTime, Utc};
 
-use super::{Action, Means, delete_once, write_if_new};
+use super::{Action, Means, write_if_new};
 use crate::{
     api::{
         job::{Attempt, Job, JobStatus},
@@ -35,25 +35,14 @@ pub(super) fn pod_of(job: &Job, attempt: &Attempt, pod: &PodFacts) -> PodIs {
     }
 }
 
-/// Sees the pod of a Job that is gone off: its owner can't any more. Ours waits for the name.
-pub(super) fn make_room(
+/// Waits for the name: whoever looks after pods without a Job sees the earlier Job's off.
+pub(super) fn wait_for_name(
     job: &Job,
     status: &JobStatus,
     pod: &PodFacts,
     deadline: DateTime<Utc>,
     means: Means<'_>,
 ) -> Action {
-    if pod.is_dead() && pod.held {
-        return Action::ReleasePod {
-            name: pod.name.clone(),
-            uid: pod.uid.clone(),
-            // Its record is the earlier Job's, whose end nobody here knows.
-            sealed: true,
-        };
-    }
-    if !pod.deleting {
-        return delete_once(pod);
-    }
     let message = format!(
         "pod {} of an earlier Job of this name is still there; the Job starts by itself when it is gone",
         pod.name

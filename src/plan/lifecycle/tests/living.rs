@@ -189,26 +189,17 @@ fn trouble_is_told_and_forgotten_when_the_agent_runs() {
 }
 
 #[test]
-fn the_pod_of_an_earlier_job_of_the_same_name_is_seen_off_and_waited_for() {
+fn the_pod_of_an_earlier_job_of_the_same_name_is_left_alone_and_waited_for() {
     let job = intended();
     let earlier = PodFacts {
         owner: Some("earlier".into()),
         ..pod_running()
     };
-    let delete = next(&job, None, seen(earlier.clone()), at(1));
-    assert!(matches!(delete, Action::DeletePod { .. }), "{delete:?}");
-    let leaving = PodFacts {
-        deleting: true,
-        ..earlier
-    };
-    let waiting = written(&job, next(&job, None, seen(leaving.clone()), at(2)));
+    let waiting = written(&job, next(&job, None, seen(earlier.clone()), at(2)));
     assert_eq!(reason(&waiting), Some(Reason::Starting));
-    let dead = PodFacts {
-        terminal: true,
-        ..leaving
-    };
-    let release = next(&waiting, None, seen(dead), at(3));
-    assert!(matches!(release, Action::ReleasePod { .. }), "{release:?}");
+    assert!(message(&waiting).contains("hello-1 of an earlier Job"));
+    let still = next(&waiting, None, seen(earlier), at(3));
+    assert_eq!(still, Action::Wait(Some(Duration::from_secs(57))));
     let create = next(&waiting, None, PodLookup::NotSeen, at(4));
     assert!(matches!(create, Action::CreatePod(_)), "{create:?}");
 }
