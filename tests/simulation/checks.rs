@@ -66,7 +66,7 @@ impl World {
         self.checks.violation.get_or_insert(rule);
     }
 
-    fn job_with(&self, uid: &str) -> Option<Job> {
+    pub fn job_with(&self, uid: &str) -> Option<Job> {
         let mut jobs = self.api.all(Resource::Jobs);
         let (_, job) = jobs.find(|(_, job)| job["metadata"]["uid"] == uid)?;
         serde_json::from_value(job.as_ref().clone()).ok()

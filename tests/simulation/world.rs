@@ -20,7 +20,7 @@ use super::{
     controllers::{Controller, Name},
     faults::Pending,
     lease::Lease,
-    nodes::{NODES, Node, Step},
+    nodes::{NODES, Node, Step, owner},
     random::Random,
     records::Records,
     scenario::{Deed, Scenario},
@@ -303,6 +303,10 @@ impl World {
             let deleting = !change.object["metadata"]["deletionTimestamp"].is_null();
             match (resource, change.kind) {
                 (Resource::Pods, Kind::Added) => {
+                    let job = owner(&change.object);
+                    if self.job_with(&job).is_none() {
+                        self.after(500, 4_000, Event::Collect(job));
+                    }
                     self.after(10, 400, Event::Pod(uid, Step::Schedule));
                 }
                 (Resource::Pods, Kind::Deleted) => {
