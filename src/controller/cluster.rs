@@ -1,8 +1,6 @@
 //! Every write of the controller, and the live reads. One place owns the client, so that each call has a
 //! timeout, a named field manager and the precondition that makes repeating it harmless.
 
-use std::time::Duration;
-
 use k8s_openapi::api::core::v1::{Namespace, Node, Pod};
 use kube::{
     Api, Client, ResourceExt,
@@ -160,17 +158,14 @@ impl Cluster {
         .await
     }
 
-    /// Asks for this very pod's end, with the grace that it was built with or a shorter one. False when it is
-    /// gone already.
+    /// Asks for this very pod's end, with the grace that it was built with. False when it is gone already.
     pub async fn delete_pod(
         &self,
         namespace: Option<&str>,
         name: &str,
         uid: &str,
-        grace: Option<Duration>,
     ) -> Result<bool, CallError> {
         let params = DeleteParams {
-            grace_period_seconds: grace.and_then(|grace| u32::try_from(grace.as_secs()).ok()),
             preconditions: Some(Preconditions {
                 uid: Some(uid.to_owned()),
                 resource_version: None,

@@ -96,7 +96,7 @@ async fn see_off(
         } else {
             context
                 .cluster
-                .delete_pod(namespace.as_deref(), &facts.name, &facts.uid, None)
+                .delete_pod(namespace.as_deref(), &facts.name, &facts.uid)
                 .await?;
         }
     }

@@ -158,7 +158,7 @@ async fn act(
         Action::LookUpPod => view.sight = look_up(job, context).await?,
         Action::LookUp(what) => ask(what, job, &mut view.looked, cluster).await?,
         Action::DeletePod { name, uid } => {
-            let was_there = cluster.delete_pod(namespace, &name, &uid, None).await?;
+            let was_there = cluster.delete_pod(namespace, &name, &uid).await?;
             let before = view.earlier.len();
             view.earlier.retain(|pod| pod.uid().as_ref() != Some(&uid));
             if view.earlier.len() == before {
@@ -168,13 +168,6 @@ async fn act(
                 // Its end was seen, and our own last write hid it: no other news will come.
                 view.sight = Sight::Live(None);
             }
-        }
-        Action::HurryPod { name, uid, grace } => {
-            let grace = Some(grace);
-            if cluster.delete_pod(namespace, &name, &uid, grace).await? {
-                return Ok(Step::Rest(None));
-            }
-            view.sight = Sight::Live(None);
         }
         Action::RenewStoreCa { .. } => {
             let (Some(pod), Some(certificates)) = (view.sight.pod(), context.caches.store_ca())
@@ -301,7 +294,6 @@ fn name(action: &Action) -> &'static str {
         Action::LookUp(LookUp::Agent) => "look up Agent",
         Action::LookUp(LookUp::Resumed(_)) => "look up Job to continue",
         Action::DeletePod { .. } => "delete pod",
-        Action::HurryPod { .. } => "hurry pod",
         Action::RenewStoreCa { .. } => "renew store CA",
         Action::ReleasePod { .. } => "release pod",
         Action::ReleaseJob => "release Job",

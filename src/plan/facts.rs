@@ -1,7 +1,5 @@
 //! The few facts of a pod that decisions rest on, read once from what Kubernetes says of it.
 
-use std::time::Duration;
-
 use chrono::{DateTime, Utc};
 use k8s_openapi::{
     api::core::v1::{ContainerState, ContainerStatus, Pod, PodStatus},
@@ -32,8 +30,6 @@ pub struct PodFacts {
     pub deleting: bool,
     /// By when the kubelet was to have ended it, where somebody asked for its deletion.
     pub delete_by: Option<DateTime<Utc>>,
-    /// How long that deletion gives it.
-    pub grace: Option<Duration>,
     /// The API server itself was asked for its node: it is no more, or an administrator fenced it. With
     /// which of them.
     pub node_gone: Option<&'static str>,
@@ -130,10 +126,6 @@ impl From<&Pod> for PodFacts {
                 .any(|name| name == POD_FINALIZER),
             deleting: meta.deletion_timestamp.is_some(),
             delete_by: time(meta.deletion_timestamp.as_ref()),
-            grace: meta
-                .deletion_grace_period_seconds
-                .and_then(|seconds| u64::try_from(seconds).ok())
-                .map(Duration::from_secs),
             node_gone: None,
             terminal: matches!(status.phase.as_deref(), Some("Succeeded" | "Failed")),
             reason: status.reason.clone(),

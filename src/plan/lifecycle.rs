@@ -18,7 +18,6 @@ mod beginning;
 mod earlier;
 mod ending;
 mod going_on;
-mod hurry;
 mod limits;
 mod living;
 mod looked;
@@ -97,12 +96,6 @@ pub enum Action {
         name: String,
         uid: String,
     },
-    /// Shorten the grace of a pod that is being deleted.
-    HurryPod {
-        name: String,
-        uid: String,
-        grace: Duration,
-    },
     /// Give the pod's sidecar the store's present certificates.
     RenewStoreCa {
         name: String,
@@ -136,9 +129,6 @@ pub fn decide(seen: &Observed<'_>, means: Means<'_>) -> Action {
         }
         **pod = node::with_answer(pod, seen.looked.node, means.now);
     }
-    if let Some(action) = hurry::along(&seen, status, means.now) {
-        return action;
-    }
     let action = if status.is_final() {
         ending::after_the_end(&seen, status, means)
     } else {
@@ -151,7 +141,6 @@ pub fn decide(seen: &Observed<'_>, means: Means<'_>) -> Action {
             Some(attempt) => living::with_attempt(&seen, status, attempt, means),
         }
     };
-    let action = hurry::in_time(action, &seen, status, means.now);
     node::in_time(action, &seen, means.now)
 }
 

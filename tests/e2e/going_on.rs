@@ -3,7 +3,7 @@
 
 use herdctl::api::{
     job::{Attempt, Job},
-    reason::{ExitReason, Phase, Reason},
+    reason::{ExitReason, Reason},
 };
 use kube::{
     ResourceExt,
@@ -14,15 +14,10 @@ use serde_json::json;
 use crate::{
     node,
     own::Own,
-    record::faults::OutOfReach,
     status::{assert_ended, session, status},
     team::{Team, unique},
-    wait::{RUN, SOON, until, until_gone, until_true},
+    wait::{RUN, SOON, until_gone, until_true},
 };
-
-/// The grace of an agent that asks for none: all that is left to a pod that takes long to leave a namespace
-/// that goes.
-const HURRIED_SECONDS: i64 = 10;
 
 /// A Job whose agent runs and waits for a gate.
 struct Run {
@@ -192,29 +187,5 @@ async fn a_namespace_that_is_deleted_takes_its_running_jobs_along_and_starts_not
         matches!(last.reason, Some(Reason::JobDeleted | Reason::AgentDeleted)),
         "{last:#?}"
     );
-    team.assert_one_agent(&run.session).await;
-}
-
-/// The sidecar may take minutes to hand the output over; whoever deletes a namespace does not wait for it.
-#[tokio::test]
-async fn a_namespace_is_deleted_though_its_agents_pod_does_not_reach_the_store() {
-    let team = Team::shared().await;
-    let own = Own::create(unique("own"), &team).await;
-    let mine = team.elsewhere(own.name);
-    let history = mine.follow();
-    let run = run(&mine).await;
-    let pods = mine.pods();
-    let pod = pods.get(&run.first.pod).await.unwrap();
-    let address = pod.status.and_then(|status| status.pod_ip).unwrap();
-    let away = OutOfReach::of(address.parse().unwrap()).await;
-    let hurried = until(&pods, &run.first.pod, "hurried", RUN, |pod| {
-        pod.metadata.deletion_grace_period_seconds == Some(HURRIED_SECONDS)
-    });
-    let (_, ()) = tokio::join!(hurried, own.delete());
-    drop(away);
-    let told = history.of(&run.job).await;
-    let last = told.last().expect("the Job was seen");
-    assert_eq!(last.attempts.len(), 1, "{last:#?}");
-    assert_eq!(last.phase, Some(Phase::Cancelled), "{last:#?}");
     team.assert_one_agent(&run.session).await;
 }

@@ -1,8 +1,6 @@
 //! What follows from an attempt as it stands in the status: its pod, and until when that must have
 //! started. Both come from the captured Agent, so that editing the Agent changes neither.
 
-use std::time::Duration;
-
 use chrono::{DateTime, TimeDelta, Utc};
 use k8s_openapi::api::core::v1::Pod;
 
@@ -17,7 +15,7 @@ use crate::{
         inputs::{InputsError, RunOf},
         outcome::Outcome,
         pod::{self, PodOf},
-        settings::{self, BadDeadline, Deadlines, Settings},
+        settings::{Deadlines, Settings},
     },
 };
 
@@ -51,19 +49,10 @@ pub(super) fn captured<'a>(status: &'a JobStatus, none: &'a AgentSpec) -> &'a Ag
 }
 
 pub(super) fn start_deadline(job: &Job, status: &JobStatus, attempt: &Attempt) -> DateTime<Utc> {
-    let start = deadlines(job, status)
+    let start = Deadlines::of(&job.spec, captured(status, &AgentSpec::default()))
         .ok()
         .and_then(|deadlines| TimeDelta::from_std(deadlines.start).ok());
     attempt.intended + start.unwrap_or_default()
-}
-
-/// How long the agent may take to end by itself.
-pub(super) fn cancel_grace(job: &Job, status: &JobStatus) -> Duration {
-    deadlines(job, status).map_or(settings::CANCEL_GRACE, |deadlines| deadlines.cancel_grace)
-}
-
-fn deadlines(job: &Job, status: &JobStatus) -> Result<Deadlines, BadDeadline> {
-    Deadlines::of(&job.spec, captured(status, &AgentSpec::default()))
 }
 
 /// What an attempt is built from besides its Job.

@@ -6,8 +6,8 @@ use std::time::Duration;
 use chrono::{DateTime, TimeDelta, Utc};
 
 use super::{
-    Action, LookUp, Means, NamespaceLookup, Observed, PodLookup, delete_once, earlier, hurry,
-    is_deleted, is_held,
+    Action, LookUp, Means, NamespaceLookup, Observed, PodLookup, delete_once, earlier, is_deleted,
+    is_held,
     whose::{self, PodIs},
 };
 use crate::{
@@ -24,6 +24,10 @@ use crate::{
 /// How long a record is waited for where somebody waits for a deletion, of the Job or of its namespace. The
 /// store seals it later all the same.
 const SEAL_TIMEOUT_WHEN_DELETED: Duration = Duration::from_secs(60);
+
+/// How often a namespace is asked for again while a pod in it waits for its record: nothing tells a Job that
+/// its namespace goes, since pods go first.
+const LOOK_AGAIN: Duration = Duration::from_secs(30);
 
 /// The verdict that the store received from this pod.
 pub(super) fn report(status: &JobStatus, pod_uid: &str) -> Option<Verdict> {
@@ -112,7 +116,7 @@ fn await_seal(
     match seen.looked.namespace {
         _ if is_deleted(seen.job) => None,
         NamespaceLookup::NotAsked => Some(Action::LookUp(LookUp::Namespace)),
-        NamespaceLookup::Staying => Some(Action::Wait(Some(left.min(hurry::LOOK_AGAIN)))),
+        NamespaceLookup::Staying => Some(Action::Wait(Some(left.min(LOOK_AGAIN)))),
         NamespaceLookup::Going => None,
     }
 }

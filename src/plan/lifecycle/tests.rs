@@ -19,7 +19,6 @@ mod continuing;
 mod disruptions;
 mod earlier_pods;
 mod ending;
-mod hurrying;
 
 mod living;
 mod nodes;

@@ -58,3 +58,54 @@ fn a_job_whose_pod_vanished_after_its_end_is_closed_only_when_the_api_server_say
     let closed = written(&done, next(&done, None, PodLookup::Gone, at(10)));
     assert_eq!(closed.status.unwrap().attempts[0].closed, Some(at(10)));
 }
+
+/// Its agent ended at 21, in a namespace that was deleted; the store is away.
+#[test]
+fn a_dead_pod_waits_for_its_seal_no_longer_than_a_minute_where_its_namespace_goes() {
+    let job = running();
+    let ended = PodFacts {
+        ended: Some(at(21)),
+        ..pod_deleted()
+    };
+    let job = written(
+        &job,
+        in_namespace(NamespaceLookup::Going, &job, ended.clone(), 20),
+    );
+    assert_eq!(reason(&job), Some(Reason::JobDeleted));
+    let table = [
+        (
+            NamespaceLookup::NotAsked,
+            30,
+            Action::Wait(Some(Duration::from_secs(51))),
+        ),
+        (
+            NamespaceLookup::NotAsked,
+            81,
+            Action::LookUp(LookUp::Namespace),
+        ),
+        (
+            NamespaceLookup::Staying,
+            81,
+            Action::Wait(Some(Duration::from_secs(30))),
+        ),
+        (
+            NamespaceLookup::Staying,
+            600,
+            Action::Wait(Some(Duration::from_secs(21))),
+        ),
+        (NamespaceLookup::Staying, 621, release_pod(false)),
+        (NamespaceLookup::Going, 81, release_pod(false)),
+    ];
+    for (namespace, now, expected) in table {
+        let action = in_namespace(namespace, &job, ended.clone(), now);
+        assert_eq!(action, expected, "{namespace:?} {now}");
+    }
+}
+
+fn in_namespace(namespace: NamespaceLookup, job: &Job, pod: PodFacts, now: i64) -> Action {
+    let looked = Looked {
+        namespace,
+        ..Looked::default()
+    };
+    decided(job, Some(&agent()), seen(pod), looked, at(now))
+}
