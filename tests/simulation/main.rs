@@ -24,6 +24,7 @@ mod faults;
 mod kubelet;
 mod lease;
 mod nodes;
+mod outages;
 mod people;
 mod planted;
 mod random;
