@@ -59,6 +59,12 @@ pub fn conclude(pod: &PodFacts, report: Option<&Verdict>, asked: Asked<'_>) -> C
     {
         return over(in_its_words(verdict), pod, None, Some(verdict.clone()));
     }
+    // The agent has ended, and what was asked explains it: a kubelet may take minutes to say so as well.
+    if report.is_some_and(|it| asked.stopping || it.stopped_by == StoppedBy::Signal)
+        && let Some(outcome) = asked_for(asked, &pod.name)
+    {
+        return over(outcome, pod, None, report.cloned());
+    }
     match &pod.agent {
         AgentState::Ended(end) => of_ended_agent(pod, end, report, asked),
         AgentState::NotStarted | AgentState::Running { .. } if pod.is_dead() => {

@@ -126,6 +126,7 @@ fn asked(word: &str) -> Asked<'static> {
 /// The state of the agent's container.
 fn container(exit: &str, message: &str) -> Value {
     let (code, word) = exit.split_once(' ').unwrap_or((exit, "Error"));
+    let (word, message) = word.split_once(": ").unwrap_or((word, message));
     match code {
         "" => json!({"running": {"startedAt": "2027-01-15T08:00:01Z"}}),
         "waiting" => json!({"waiting": {"reason": word}}),

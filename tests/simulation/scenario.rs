@@ -159,7 +159,16 @@ impl Scenario {
             deeds.push((later, deed(&mut random, 0, controllers)));
         }
         let faults = (0..random.between(0, 3))
-            .map(|_| (random.between(3, 25), *random.pick(&Fault::ALL)))
+            .map(|_| {
+                // What arrives when the name has changed hands harms most.
+                let late = random.once_in(2);
+                let fault = if late {
+                    Fault::Slow(60_000)
+                } else {
+                    *random.pick(&Fault::ALL)
+                };
+                (random.between(3, 25), fault)
+            })
             .collect();
         Scenario {
             controllers,

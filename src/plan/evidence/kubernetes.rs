@@ -17,6 +17,9 @@ const MAX_QUOTE_BYTES: usize = 512;
 /// code an agent ends with, they never say it of one whose end they saw.
 const LOST: [&str; 2] = ["Unknown", "ContainerStatusUnknown"];
 
+/// What containerd says of a start that its own caller did not wait for.
+const INTERRUPTED: [&str; 2] = ["context canceled", "context deadline exceeded"];
+
 /// What Kubernetes itself says it did to the pod.
 pub(super) fn said(pod: &PodFacts) -> Option<Outcome> {
     let quote = |said: &str| text::one_line(said, MAX_QUOTE_BYTES);
@@ -91,6 +94,10 @@ pub(super) fn by_exit_code(pod: &PodFacts, end: &Ended) -> Outcome {
         (_, word) if LOST.contains(&word) => node_lost(
             pod.node.as_deref().unwrap_or("of the pod"),
             "it started again, or its container runtime did, and the agent's container was gone",
+        ),
+        (_, "StartError") if INTERRUPTED.iter().any(|it| end.message.contains(it)) => node_lost(
+            pod.node.as_deref().unwrap_or("of the pod"),
+            "its kubelet or container runtime was interrupted as it started the agent's container",
         ),
         (_, "StartError" | "ContainerCannotRun") => fail(
             Reason::InvalidPod,

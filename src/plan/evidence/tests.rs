@@ -362,6 +362,12 @@ fn a_report_ends_a_run_before_the_kubelet_speaks_where_the_runner_determined_the
             NOTHING,
             None,
         ),
+        // But who asked for it is known without.
+        (
+            reported(Reason::AgentCrashed, "signal", json!({"code": 143})),
+            CANCEL,
+            Some(Reason::Cancelled),
+        ),
         // A verdict that was there before the cancel was recorded wins, a later one doesn't.
         (
             reported(Reason::Completed, "nobody", json!({"code": 0})),
@@ -371,7 +377,7 @@ fn a_report_ends_a_run_before_the_kubelet_speaks_where_the_runner_determined_the
         (
             reported(Reason::Completed, "nobody", json!({"code": 0})),
             stopping,
-            None,
+            Some(Reason::Cancelled),
         ),
     ] {
         assert_eq!(
