@@ -42,9 +42,10 @@ async fn a_run_whose_node_is_drained_goes_on_once_there_is_a_node_for_it() {
     let message = status(&waiting).message.unwrap_or_default();
     assert!(message.contains("unschedulable"), "{message}");
     team.leaves(&run.session).await;
-    node.end().await;
+    node.restore().await;
     run.goes_on(&team).await;
     run.completes(&team, Reason::Evicted).await;
+    node.end().await;
 }
 
 #[tokio::test]
