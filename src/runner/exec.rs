@@ -4,7 +4,7 @@
 //! `start` comes before the agent's first process, `watch` is the loop while there are any (what it
 //! does, `life` decides), the last word comes after them. That order makes the verdict believable:
 //! first nobody is left who could still do something, then the streams are read to their ends, then the
-//! verdict is written, then we exit.
+//! verdict is written, then we exit, as soon as there is somebody to bring it away.
 
 mod arguments;
 mod child;
@@ -15,12 +15,14 @@ mod processes;
 mod record;
 mod session;
 mod start;
+mod successor;
 mod termination;
 mod watch;
 
+use std::fs::File;
 use std::io::{self, Write};
 use std::os::unix::net::UnixStream;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::rc::Rc;
 use std::time::{Duration, Instant};
 
@@ -74,52 +76,75 @@ pub struct Options {
 
 /// Runs the agent to its end.
 pub fn run(options: &Options) -> RunnerExit {
-    let (run, _connection) = match prepare(options) {
+    let (run, ties) = match prepare(options) {
         Ok(prepared) => prepared,
         Err(refusal) => {
             return LastWord::Failure(refusal.exit(), refusal.to_string()).say(options);
         }
     };
-    let last_word = match run.into_verdict(options) {
-        Ok(verdict) => LastWord::Verdict(Box::new(verdict)),
-        Err(failure) => LastWord::Failure(failure.exit(), failure.to_string()),
-    };
-    last_word.say(options)
+    match run.into_verdict(options, &ties.signals) {
+        Ok(verdict) => {
+            let exit = LastWord::Verdict(Box::new(verdict)).say(options);
+            ties.leave_to_ship(&options.socket);
+            exit
+        }
+        Err(failure) => LastWord::Failure(failure.exit(), failure.to_string()).say(options),
+    }
 }
 
-/// The connection is to `ship`: its end tells that we are gone, so it is held to the last.
-fn prepare(options: &Options) -> Result<(Run, Rc<UnixStream>), Refusal> {
+fn prepare(options: &Options) -> Result<(Run, Ties), Refusal> {
     // From here on nobody but root can open our memory or our descriptors, whoever they run as.
     set_dumpable_behavior(DumpableBehavior::NotDumpable).map_err(io::Error::from)?;
     let reach = Reach::claim()?;
     let signals = Signals::block(reach == Reach::Namespace)?;
     let inputs = start::inputs(&options.inputs)?;
     let (file, connection) = start::take_spool(&options.socket, &signals)?;
-    let connection = Rc::new(connection);
-    let spool = Spool::new(file, Rc::clone(&connection), options.spool_limit);
+    let ties = Ties {
+        connection: Rc::new(connection),
+        _spool: file.try_clone()?,
+        signals,
+    };
+    let spool = Spool::new(file, Rc::clone(&ties.connection), options.spool_limit);
     Ok((
         Run {
             inputs,
             spool,
-            signals,
             reach,
             clock: Clock::start(),
         },
-        connection,
+        ties,
     ))
+}
+
+/// What is held to the last. The end of the connection, or of the spool's lock, tells `ship` that we are gone.
+struct Ties {
+    connection: Rc<UnixStream>,
+    /// A `ship` that comes later finds us by it, and stays.
+    _spool: File,
+    signals: Signals,
+}
+
+impl Ties {
+    fn leave_to_ship(self, socket: &Path) {
+        if successor::is_missing(&self.connection, socket) {
+            say(
+                "the run is over; its output waits in the spool for ship, which is being started again",
+            );
+            successor::wait_for(socket, &self.signals);
+        }
+    }
 }
 
 /// A run that has its spool and nothing else yet.
 struct Run {
     inputs: RunInputs,
     spool: Spool,
-    signals: Signals,
     reach: Reach,
     clock: Clock,
 }
 
 impl Run {
-    fn into_verdict(self, options: &Options) -> Result<Verdict, Failure> {
+    fn into_verdict(self, options: &Options, signals: &Signals) -> Result<Verdict, Failure> {
         let clock = self.clock;
         let begin = Begin::of(&self.inputs, &options.workspace, &options.home);
         let mut record =
@@ -128,8 +153,7 @@ impl Run {
         let finish = match started {
             Ok(child) => {
                 let limits = limits(&self.inputs);
-                Watch::new(child, &mut record, limits, clock, &self.signals, self.reach)
-                    .into_finish()?
+                Watch::new(child, &mut record, limits, clock, signals, self.reach).into_finish()?
             }
             Err((by, why)) => {
                 record

@@ -7,12 +7,21 @@ use std::os::unix::fs::PermissionsExt;
 use rustix::process::{Pid, Signal, kill_process};
 
 use crate::pod::{Pod, Start, Stream, wait_for};
+use crate::shipping::assert_all_arrived;
+use crate::store::Store;
 
 /// Runs until the test lets it go.
 const UNTIL_TOLD: &str = "echo > started; until [ -s go ]; do sleep 0.01; done; echo done; exit 3";
 
 fn wait_until_started(pod: &Pod) {
     wait_for("start of the agent", || pod.written("started"));
+}
+
+fn wait_until_over(pod: &Pod) {
+    let message = || fs::read_to_string(pod.path("termination.log")).ok();
+    wait_for("last word", || {
+        message().filter(|it| it.contains("\"phase\""))
+    });
 }
 
 fn let_go(pod: &Pod) {
@@ -74,15 +83,32 @@ fn a_ship_that_was_killed_comes_back_and_refuses_too() {
 }
 
 #[test]
-fn a_run_needs_no_ship_after_the_hand_over() {
+fn a_run_needs_no_ship_after_the_hand_over_and_ends_when_there_is_one_again() {
+    let store = Store::new();
+    let mut pod = Pod::shipping_to(&store).started();
+    let mut exec = pod.exec(Start::First, UNTIL_TOLD);
+    wait_until_started(&pod);
+    pod.kill_ship();
+    let_go(&pod);
+    wait_until_over(&pod);
+    assert!(exec.runs(), "it left its output behind");
+    pod.start_ship();
+    assert_eq!(exec.end().code, Some(1));
+    assert_eq!(pod.lines(Stream::Stdout), ["done"]);
+    assert_eq!(pod.ship_left().0, Some(0));
+    assert_all_arrived(&pod, &store);
+}
+
+#[test]
+fn a_run_that_is_stopped_waits_for_no_ship() {
     let mut pod = Pod::new();
     let exec = pod.exec(Start::First, UNTIL_TOLD);
     wait_until_started(&pod);
-    pod.ship().kill().unwrap();
-    pod.ship().wait().unwrap();
+    pod.kill_ship();
     let_go(&pod);
+    wait_until_over(&pod);
+    exec.signal(Signal::TERM);
     assert_eq!(exec.end().code, Some(1));
-    assert_eq!(pod.lines(Stream::Stdout), ["done"]);
 }
 
 #[test]

@@ -58,6 +58,10 @@ impl Exec {
         kill_process(self.pid(), signal).unwrap();
     }
 
+    pub fn runs(&mut self) -> bool {
+        self.child.try_wait().unwrap().is_none()
+    }
+
     /// Waits for its end.
     #[track_caller]
     pub fn end(mut self) -> Ended {

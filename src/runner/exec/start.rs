@@ -125,8 +125,8 @@ fn ask(
     Ok(take(&connection).map(|answer| (answer, connection)))
 }
 
-/// Waits until something is there to read (true) or the time has come (false).
-fn wait(
+/// Waits until something is there to read (true) or the time has come (false). A stop is an error.
+pub(super) fn wait(
     signals: &Signals,
     connection: Option<&UnixStream>,
     until: Instant,

@@ -6,8 +6,8 @@ use rustix::process::Signal;
 use crate::{
     node,
     record::{proof, run::Run, volume},
-    status::{assert_ended, status, told},
-    team::{Team, namespace::TEAM_A},
+    status::{assert_ended, session, status, told},
+    team::{Team, namespace::TEAM_A, unique},
     wait::{RUN, SOON, until_true},
 };
 
@@ -47,6 +47,43 @@ async fn a_sidecar_that_is_killed_before_it_hands_the_spool_over_starts_again() 
     let sealed = proof::sealed(&team, TEAM_A, &job).await;
     assert_ended(&sealed.job, ExitReason::Success, Reason::Completed);
     sealed.assert_blocks(3, 0);
+}
+
+/// A kubelet starts no sidecar beside a container that has ended.
+#[tokio::test]
+async fn a_run_that_ends_while_its_sidecar_is_dead_waits_for_the_next_one() {
+    let team = Team::shared().await;
+    let key = unique("sidecar");
+    let run = Run::start(&team, &format!("wait-for-release-{key}")).await;
+    team.asks(&session(&team.get(&run.job).await)).await;
+    assert!(run.ship().await.signal(Signal::KILL));
+    team.release(&key).await;
+    kill_ships_until_the_agent_is_gone(&run.pod_uid).await;
+    assert_eq!(
+        node::runner(&run.pod_uid, "exec").len(),
+        1,
+        "the runner has left"
+    );
+    let arrived = String::from_utf8(volume::output(TEAM_A, &run.job)).unwrap();
+    assert!(
+        !arrived.contains("Released."),
+        "a sidecar was too fast: {arrived}"
+    );
+    let sealed = run.sealed().await;
+    assert_ended(&sealed.job, ExitReason::Success, Reason::Completed);
+    sealed.assert_intact();
+}
+
+/// Without a pause: a sidecar that comes back would bring what there is.
+async fn kill_ships_until_the_agent_is_gone(pod_uid: &str) {
+    let until = std::time::Instant::now() + RUN;
+    while !node::agent_processes(pod_uid).is_empty() {
+        for ship in node::runner(pod_uid, "ship") {
+            ship.signal(Signal::KILL);
+        }
+        assert!(std::time::Instant::now() < until, "the agent works on");
+        tokio::task::yield_now().await;
+    }
 }
 
 async fn until_pod(team: &Team, job: &str) -> String {
