@@ -4,7 +4,7 @@
 
 use std::{
     sync::{Arc, Mutex, PoisonError},
-    time::Duration,
+    time::{Duration, SystemTime},
 };
 
 use futures::StreamExt;
@@ -62,12 +62,12 @@ impl Leader {
             .map(|at| at.elapsed())
     }
 
-    /// The lease was renewed just now. True when we could not write before, whoever held it: Jobs that
-    /// were looked at meanwhile were left alone.
-    pub fn renew(&self) -> bool {
+    /// The lease was renewed so long `ago`; we may hear of it late. True when we could not write before,
+    /// whoever held it: Jobs that were looked at meanwhile were left alone.
+    pub fn renew(&self, ago: Duration) -> bool {
         let begins = !self.may_write();
-        self.set(Some(Instant::now()));
-        begins
+        self.set(Instant::now().checked_sub(ago));
+        begins && self.may_write()
     }
 
     /// Another replica holds the lease.
@@ -153,7 +153,7 @@ async fn watch_lease(
         let ours = lease.holder_identity.as_deref() == Some(options.identity.as_str());
         if !ours {
             leader.lose();
-        } else if lease.renew_time != last && leader.renew() {
+        } else if lease.renew_time != last && leader.renew(ago(lease.renew_time.as_ref())) {
             info!(identity = options.identity, "leading");
             again.send_modify(|steps| *steps += 1);
         }
@@ -165,8 +165,18 @@ async fn watch_lease(
     }
 }
 
+/// How long ago we renewed it, by this machine's clock, which wrote that time. One that was put back since
+/// then makes it look new.
+fn ago(renewed: Option<&MicroTime>) -> Duration {
+    let renewed = renewed.map(|time| SystemTime::from(time.0));
+    let age = renewed.and_then(|renewed| SystemTime::now().duration_since(renewed).ok());
+    age.unwrap_or_default()
+}
+
 #[cfg(test)]
 mod tests {
+    use k8s_openapi::jiff::{SignedDuration, Timestamp};
+
     use super::*;
 
     /// A leader whose lease was renewed so long ago.
@@ -178,9 +188,22 @@ mod tests {
 
     #[test]
     fn a_lease_that_was_let_run_out_begins_anew_when_it_is_renewed() {
-        assert!(Leader::default().renew());
-        assert!(!renewed(Duration::ZERO).renew());
-        assert!(renewed(DURATION).renew());
+        assert!(Leader::default().renew(Duration::ZERO));
+        assert!(!renewed(Duration::ZERO).renew(Duration::ZERO));
+        assert!(renewed(DURATION).renew(Duration::ZERO));
+    }
+
+    #[test]
+    fn a_renewal_that_is_heard_of_late_counts_from_when_it_was_made() {
+        let late = Leader::default();
+        assert!(late.renew(DURATION - CREATE_MARGIN));
+        assert_eq!((late.may_write(), late.may_create()), (true, false));
+        assert!(!late.renew(DURATION));
+        assert!(!late.may_write());
+        let time = MicroTime(Timestamp::now() - SignedDuration::from_secs(5));
+        assert!(ago(Some(&time)) >= Duration::from_secs(5));
+        let ahead = MicroTime(Timestamp::now() + SignedDuration::from_secs(5));
+        assert_eq!(ago(Some(&ahead)), Duration::ZERO);
     }
 
     #[test]

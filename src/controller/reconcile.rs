@@ -80,8 +80,10 @@ pub async fn reconcile(job: &Job, context: &Context) -> Result<Option<Duration>,
             "decided"
         );
         match act(action, &mut job, &mut view, context).await? {
-            Step::Again => {}
             Step::Rest(wait) => return Ok(view.in_time(wait)),
+            // Whoever leads next looks at all Jobs.
+            Step::Again if !context.leader.may_write() => return Ok(None),
+            Step::Again => {}
         }
     }
     Err(ReconcileError::Restless)
@@ -125,7 +127,8 @@ async fn act(
     let namespace = job.namespace();
     let namespace = namespace.as_deref();
     if view.must_be_live(&action) {
-        let Some(found) = look_up_itself(job, cluster).await? else {
+        let (namespace, name) = (namespace.unwrap_or_default(), job.name_any());
+        let Some(found) = cluster.look_up_job(namespace, &name).await? else {
             return Ok(Step::Rest(None));
         };
         *job = found;
@@ -207,13 +210,6 @@ async fn act(
         }
     }
     Ok(Step::Again)
-}
-
-/// This very Job as it is now; none when it is gone.
-async fn look_up_itself(job: &Job, cluster: &Cluster) -> Result<Option<Job>, ReconcileError> {
-    let namespace = job.namespace().unwrap_or_default();
-    let found = cluster.look_up_job(&namespace, &job.name_any()).await?;
-    Ok(found.filter(|found| found.uid() == job.uid()))
 }
 
 fn attempts(job: &Job) -> usize {

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use chrono::TimeDelta;
 use herdctl::api::{
-    job::{Attempt, Job, JobStatus, POD_FINALIZER},
+    job::{Attempt, JOB_FINALIZER, Job, JobStatus, POD_FINALIZER},
     reason::Reason,
     run,
 };
@@ -39,6 +39,8 @@ pub struct Checks {
     pub foreign: BTreeSet<String>,
     /// Pods that hold our finalizer, with the UID of their Job.
     held: BTreeMap<String, String>,
+    /// Jobs that do.
+    held_jobs: BTreeSet<String>,
     /// Somebody deleted the namespace.
     pub namespace_deleted: bool,
     /// Somebody deleted the Agent.
@@ -60,7 +62,7 @@ impl Checks {
 }
 
 impl World {
-    fn break_rule(&mut self, rule: impl Into<String>) {
+    pub fn break_rule(&mut self, rule: impl Into<String>) {
         let rule = rule.into();
         self.trace(format!("BROKEN: {rule}"));
         self.checks.violation.get_or_insert(rule);
@@ -102,7 +104,10 @@ impl World {
         }
         match (change.key.resource, change.kind) {
             (Resource::Jobs, Kind::Deleted) => self.check_gone(change),
-            (Resource::Jobs, _) => self.check_job(change),
+            (Resource::Jobs, _) => {
+                self.check_job(change);
+                self.check_job_hold(change);
+            }
             (Resource::Pods, Kind::Added) => self.check_intent(change),
             (Resource::Agents, Kind::Deleted) => self.checks.agents_deleted = true,
             _ => {}
@@ -194,6 +199,11 @@ impl World {
             self.break_rule(rule);
         }
         let (uid, number) = (owner(&change.object), attempt(&change.object));
+        let open = |it: &&Attempt| it.number < number && it.closed.is_none();
+        if let Some(open) = status.attempts.iter().find(open) {
+            let rule = format!("attempt {number} begins and {} is not over", open.number);
+            self.break_rule(rule);
+        }
         let worked = |it: &Agent| {
             it.job == uid
                 && !self.checks.stripped.contains(&it.pod)
@@ -244,7 +254,26 @@ impl World {
         }
     }
 
+    /// Our finalizer goes from a Job only when that is deleted and has ended.
+    fn check_job_hold(&mut self, change: &Change) {
+        let object = &change.object;
+        let uid = object["metadata"]["uid"].as_str().unwrap_or_default();
+        if has_finalizer(object, JOB_FINALIZER) {
+            self.checks.held_jobs.insert(uid.to_owned());
+        } else if self.checks.held_jobs.remove(uid) {
+            let job = serde_json::from_value::<Job>(object.as_ref().clone()).ok();
+            let may_go = job.is_some_and(|job| {
+                let ended = job.status.is_some_and(|it| it.is_final());
+                ended && job.metadata.deletion_timestamp.is_some()
+            });
+            if !may_go {
+                self.break_rule("a Job is let go before its end, or before anybody deleted it");
+            }
+        }
+    }
+
     fn check_gone(&mut self, change: &Change) {
+        self.check_job_hold(change);
         let uid = change.object["metadata"]["uid"]
             .as_str()
             .unwrap_or_default();
@@ -303,9 +332,10 @@ impl World {
 
 /// Our finalizer holds it.
 pub fn holds(pod: &Value) -> bool {
-    let finalizers = pod["metadata"]["finalizers"].as_array();
-    finalizers
-        .into_iter()
-        .flatten()
-        .any(|it| it == POD_FINALIZER)
+    has_finalizer(pod, POD_FINALIZER)
+}
+
+fn has_finalizer(object: &Value, name: &str) -> bool {
+    let finalizers = object["metadata"]["finalizers"].as_array();
+    finalizers.into_iter().flatten().any(|it| it == name)
 }

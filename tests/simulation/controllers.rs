@@ -16,7 +16,7 @@ use herdctl::{
         leader::Leader,
         orphans,
         recent::Recent,
-        reconcile::{Context, reconcile},
+        reconcile::{Context, ReconcileError, reconcile},
         sightings::Sightings,
     },
     plan::settings::Settings,
@@ -282,6 +282,9 @@ impl World {
         };
         if let Err(error) = &done.result {
             self.trace(format!("controller {controller}: {}: {error}", done.name.1));
+            if matches!(error, ReconcileError::Restless) {
+                self.break_rule("a pass goes in circles");
+            }
         }
         if let Some(wait) = wait {
             let wait = u64::try_from(wait.as_millis()).unwrap().max(1);

@@ -62,6 +62,7 @@ pub struct Pending {
 impl World {
     /// A controller has sent a request.
     pub fn called(&mut self, call: Call) {
+        self.check_lease(call.from, &call.request);
         self.calls += 1;
         let number = self.calls;
         let fault = self.scenario.faults.get(&number).copied();

@@ -1,11 +1,21 @@
 //! The lease: what the API server has of it, and how each controller takes, renews and sees it.
 
-use super::world::{Event, World};
+use std::time::Duration;
+
+use super::{
+    api::{Request, Resource},
+    wire::Process,
+    world::{Event, World},
+};
 
 /// How long a lease lasts without a renewal, and how often its holder looks at it, in milliseconds.
 const LEASE: u64 = 20_000;
 const LEASE_LOOK: u64 = 2_000;
 const LEASE_RENEW: u64 = 5_000;
+/// At the latest so long after it, a controller hears of a renewal.
+const LEASE_SEEN: u64 = 8_000;
+/// A call is given up after this time.
+const CALL: u64 = 10_000;
 
 /// The lease as the API server has it.
 #[derive(Default)]
@@ -28,10 +38,29 @@ impl World {
             };
             for other in 0..self.controllers.len() {
                 let process = self.process(other);
-                self.after(1, 300, Event::LeaseSeen(process));
+                self.after(1, LEASE_SEEN, Event::LeaseSeen(process));
             }
         }
         self.at(self.now + LEASE_LOOK, Event::Lease(process));
+    }
+
+    /// Only who holds the lease writes; and creates only what is done, or given up, before it ends.
+    pub fn check_lease(&mut self, from: Process, request: &Request) {
+        let Some(target) = request.target() else {
+            return;
+        };
+        if request.method == "GET" {
+            return;
+        }
+        let creates = target.resource == Resource::Pods && request.method == "POST";
+        let margin = if creates { CALL } else { 0 };
+        let ours = self.lease.holder == Some(from.controller);
+        if !ours || self.now + margin > self.lease.renewed + LEASE {
+            self.break_rule(format!(
+                "{} {} without the lease",
+                request.method, request.path
+            ));
+        }
     }
 
     /// A controller sees the lease as it is now.
@@ -44,7 +73,8 @@ impl World {
         if !ours {
             leader.lose();
         }
-        let begins = ours && leader.renew();
+        let ago = Duration::from_millis(self.now - self.lease.renewed);
+        let begins = ours && leader.renew(ago);
         if begins {
             self.trace(format!("controller {controller} leads"));
             self.look_at_all(controller);

@@ -111,7 +111,6 @@ impl Scenario {
                 Deed::DeleteJob(job) if random.once_in(2) => {
                     deeds.push((at + 100, Deed::CreateAgain(job)));
                 }
-
                 Deed::DeleteAgent => deeds.push((later, Deed::CreateAgent)),
                 Deed::Silence(node) => {
                     let ends = [
@@ -254,6 +253,7 @@ fn deed(random: &mut Random, job: usize, controllers: usize) -> Deed {
         21 | 22 => Deed::Pause(controller, random.between(5_000, 60_000)),
         23 => Deed::ListAgain(controller, Resource::Jobs, behind),
         24 => Deed::ListAgain(controller, Resource::Pods, behind),
+        29 => Deed::ListAgain(controller, Resource::Agents, behind),
         _ => Deed::Skew(controller, random.between(0, 7_200_000) as i64 - 3_600_000),
     }
 }

@@ -64,7 +64,6 @@ pub(super) fn with_attempt(
         PodLookup::NotSeen if was_there || unwanted => Action::LookUpPod,
         PodLookup::Gone if was_there || unwanted => lost(seen, status, attempt, asked, means),
         PodLookup::NotSeen | PodLookup::Gone => create(job, status, attempt, means),
-        PodLookup::Refused(_) if unwanted => lost(seen, status, attempt, asked, means),
         PodLookup::Refused(refused) => after_refusal(job, status, attempt, refused, means),
     }
 }
