@@ -42,6 +42,6 @@ start() {
     exec 9>&-
     # shellcheck disable=SC2016 # expanded by the inner shell
     inside "$machine" setsid --fork bash -c 'echo $$ >"$1"; shift; exec "$@"' - "$ROOT/run/$machine/$program" "$@"
-  ) >"$(log_of "$machine" "$program")" 2>&1 </dev/null
+  ) >>"$(log_of "$machine" "$program")" 2>&1 </dev/null
 }
 log_of() { echo "$ROOT/log/$1-$2.log"; }

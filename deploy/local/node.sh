@@ -27,8 +27,27 @@ start_containerd() {
   holds 20 test -S "$folder/containerd.sock"
 }
 
+# A kubelet that finds its container runtime not ready yet ends, and is started again, as by any init system.
 start_kubelet() {
+  launch_kubelet "$1"
+  holds 60 kubelet_speaks "$1" || failed_step "start the kubelet of node$1" "$(log_of "node$1" kubelet)"
+}
+
+kubelet_speaks() {
+  net "node$1" bash -c '</dev/tcp/127.0.0.1/10248' && return
+  if kubelet_has_ended "$1"; then launch_kubelet "$1"; fi
+  return 1
+}
+
+# Its process id stands there once it has begun.
+kubelet_has_ended() {
+  local pid
+  pid=$(cat "$ROOT/run/node$1/kubelet") && [ -n "$pid" ] && ! inside "node$1" kill -0 "$pid"
+}
+
+launch_kubelet() {
   local machine=node$1 folder=$ROOT/node$1
+  rm -f "$ROOT/run/$machine/kubelet"
   start "$machine" kubelet kubelet --config "$folder/kubelet.yaml" --kubeconfig "$ROOT/auth/$machine" \
     --root-dir "$folder/kubelet" --cert-dir "$folder/certs" --hostname-override "$machine" --node-ip "$(node_address "$1")"
 }
