@@ -134,14 +134,13 @@ impl<'a> Faults<'a> {
     }
 
     async fn lose_node(&self) {
+        self.ledger.note_dead_node(self.team).await;
         self.node.power_off().await;
         self.node.not_ready().await;
-        // Any that began meanwhile may have been sent there too.
-        for job in self.ledger.living() {
-            self.ledger.note(&job, Harm::NodeLost);
-        }
         self.node.out_of_service().await;
         self.node.restore().await;
+        // Those that were sent there meanwhile.
+        self.ledger.note_dead_node(self.team).await;
     }
 
     async fn harm(&mut self, harm: Harm) -> bool {

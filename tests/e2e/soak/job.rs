@@ -4,7 +4,7 @@ use std::{
     collections::BTreeMap,
     fmt,
     sync::{Mutex, MutexGuard},
-    time::Instant,
+    time::{Duration, Instant},
 };
 
 use herdctl::api::{
@@ -12,9 +12,10 @@ use herdctl::api::{
     job::{ConditionStatus, ConditionType, Job},
     reason::Reason,
 };
+use kube::{ResourceExt, api::ListParams};
 
 use crate::{
-    faults::second_node::SecondNode,
+    faults::second_node::{NODE, SecondNode},
     record::proof::is_sealed,
     status::{condition, status, told},
     team::Team,
@@ -60,9 +61,10 @@ pub enum Harm {
     ShipKilled,
 }
 
-#[derive(Debug, Default)]
+#[derive(Debug)]
 struct Life {
     harms: Vec<Harm>,
+    begun: Instant,
     ended: Option<Instant>,
 }
 
@@ -93,18 +95,32 @@ impl Ledger {
         }
     }
 
+    /// All that a dead second node may take something from: their pods are there, or may be, and the store
+    /// may not have all of them.
+    pub async fn note_dead_node(&self, team: &Team) {
+        let jobs = team.jobs().list(&ListParams::default()).await.unwrap();
+        for job in jobs {
+            let status = status(&job);
+            let nodes = status.attempts.iter().map(|it| it.node.as_deref());
+            let there = nodes.map(|node| node.is_none_or(|node| node == NODE));
+            if !is_sealed(&status) && there.last().unwrap_or(false) {
+                self.note(&job.name_any(), Harm::NodeLost);
+            }
+        }
+    }
+
     /// Every Job ended in time and in an outcome that its harms allow, its record whole, and it never had
-    /// two agents.
-    pub async fn judge(&self, team: &Team, by: Instant) {
+    /// two agents. `allowed` is what a Job may take, once nothing is done any more since `quiet`.
+    pub async fn judge(&self, team: &Team, quiet: Instant, allowed: Duration) {
         let mut wrong = Vec::new();
         for name in self.names() {
-            let (harms, ended) = {
-                let lives = self.lives();
-                (lives[&name].harms.clone(), lives[&name].ended)
+            let (harms, begun, ended) = {
+                let life = &self.lives()[&name];
+                (life.harms.clone(), life.begun, life.ended)
             };
             let sealed = |job: &Job| is_sealed(&status(job));
             let job = until(&team.jobs(), &name, "sealed", RUN, sealed).await;
-            let late = ended.is_none_or(|ended| ended > by);
+            let late = ended.is_none_or(|ended| ended > quiet.max(begun) + allowed);
             let complaints = [
                 outcome(&job, &harms),
                 record(&job, &harms),
@@ -149,14 +165,20 @@ fn record(job: &Job, harms: &[Harm]) -> Option<String> {
     if harms.contains(&Harm::NodeLost) {
         return None;
     }
-    let missing = status(job).output.and_then(|output| output.missing);
+    let status = status(job);
+    let missing = status.output.as_ref().and_then(|output| output.missing);
     if missing.unwrap_or(0) > 0 {
         return Some(format!("{missing:?} bytes are missing"));
     }
-    // A runner that was killed could not say how much there was.
+    // A runner that had no last word could not say how much there was.
+    let spoke = status.attempt().is_none_or(|last| last.why.is_none());
+    let due = if spoke {
+        ConditionStatus::True
+    } else {
+        ConditionStatus::Unknown
+    };
     let intact = condition(job, ConditionType::OutputIntact);
-    let known = !harms.contains(&Harm::RunnerKilled);
-    (known && intact != Some(ConditionStatus::True)).then(|| format!("intact: {intact:?}"))
+    (intact != Some(due)).then(|| format!("intact: {intact:?} instead of {due:?}"))
 }
 
 async fn agents(team: &Team, job: &Job) -> Option<String> {
@@ -169,7 +191,12 @@ async fn agents(team: &Team, job: &Job) -> Option<String> {
 pub async fn run(team: &Team, agents: &Agents, pick: u64, ledger: &Ledger) {
     let agent = &agents.0[usize::try_from(pick % agents.0.len() as u64).unwrap()];
     let job = team.job(agent).await;
-    ledger.lives().insert(job.clone(), Life::default());
+    let life = Life {
+        harms: Vec::new(),
+        begun: Instant::now(),
+        ended: None,
+    };
+    ledger.lives().insert(job.clone(), life);
     let is_final = |job: &Job| status(job).is_final();
     until(&team.jobs(), &job, "finished", RUN * 4, is_final).await;
     if let Some(life) = ledger.lives().get_mut(&job) {
