@@ -4,18 +4,18 @@
 //! `start` comes before the agent's first process, `watch` is the loop while there are any (what it
 //! does, `life` decides), the last word comes after them. That order makes the verdict believable:
 //! first nobody is left who could still do something, then the streams are read to their ends, then the
-//! verdict is written, then we exit, as soon as there is somebody to bring it away.
+//! verdict is written, then we exit, when it has landed in the store.
 
 mod arguments;
 mod child;
 mod echo;
 mod fill;
+mod landing;
 mod life;
 mod processes;
 mod record;
 mod session;
 mod start;
-mod successor;
 mod termination;
 mod watch;
 
@@ -84,8 +84,11 @@ pub fn run(options: &Options) -> RunnerExit {
     };
     match run.into_verdict(options, &ties.signals) {
         Ok(verdict) => {
+            let stopped = verdict.stopped_by == StoppedBy::Signal;
             let exit = LastWord::Verdict(Box::new(verdict)).say(options);
-            ties.leave_to_ship(&options.socket);
+            if !stopped {
+                ties.wait_for_landing(&options.socket);
+            }
             exit
         }
         Err(failure) => LastWord::Failure(failure.exit(), failure.to_string()).say(options),
@@ -125,13 +128,11 @@ struct Ties {
 }
 
 impl Ties {
-    fn leave_to_ship(self, socket: &Path) {
-        if successor::is_missing(&self.connection, socket) {
-            say(
-                "the run is over; its output waits in the spool for ship, which is being started again",
-            );
-            successor::wait_for(socket, &self.signals);
-        }
+    /// Not for a run that was stopped from outside: its pod is going, and nothing is started there any more.
+    fn wait_for_landing(self, socket: &Path) {
+        landing::wait_for(&self.connection, socket, &self.signals, || {
+            say("the run is over; its output waits for ship, which is being started again");
+        });
     }
 }
 

@@ -1,7 +1,7 @@
 //! What `ship` and `exec` say to each other on their socket, a byte a word. The first is `ship`'s answer,
 //! and with the good one comes the spool's descriptor: a descriptor, and not a path, because the agent
 //! runs beside `exec` and must find no way to the file. After it the connection stands until one of them
-//! is gone, and both only drop words into it: neither ever waits for the other.
+//! is gone, and both only drop words into it: neither waits for the other before the run is over.
 
 use std::io::{self, IoSlice, IoSliceMut};
 use std::mem::MaybeUninit;
@@ -23,6 +23,10 @@ const REFUSED: u8 = b'R';
 const FENCED: u8 = b'F';
 /// `exec` has written into the spool.
 const WRITTEN: u8 = b'W';
+/// And nothing more will come.
+const OVER: u8 = b'O';
+/// All that is in the spool is in the store.
+const LANDED: u8 = b'L';
 
 /// A flood of words is read in pieces of this size.
 const HEARD_AT_ONCE: usize = 1024;
@@ -60,17 +64,30 @@ pub fn fence(connection: &UnixStream) -> io::Result<()> {
 /// Says that the spool has grown. A connection that is full holds that word already, and one that has
 /// ended has nobody to hear it.
 pub fn tell_written(connection: &UnixStream) {
-    let _ = send(
-        connection,
-        &[WRITTEN],
-        SendFlags::NOSIGNAL | SendFlags::DONTWAIT,
-    );
+    tell(connection, WRITTEN);
+}
+
+/// Says that the run's last word stands in the spool; false if the connection takes nothing now.
+pub fn tell_over(connection: &UnixStream) -> bool {
+    tell(connection, OVER)
+}
+
+/// Says that the store has it.
+pub fn tell_landed(connection: &UnixStream) {
+    tell(connection, LANDED);
+}
+
+fn tell(connection: &UnixStream, word: u8) -> bool {
+    let flags = SendFlags::NOSIGNAL | SendFlags::DONTWAIT;
+    send(connection, &[word], flags).is_ok()
 }
 
 /// What was said since the last time.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Heard {
     pub written: bool,
+    pub over: bool,
+    pub landed: bool,
     pub fenced: bool,
     /// The other side is gone.
     pub ended: bool,
@@ -83,8 +100,11 @@ pub fn hear(connection: &UnixStream) -> Heard {
     loop {
         match recv(connection, &mut words, RecvFlags::DONTWAIT) {
             Ok((_, count)) if count > 0 => {
-                heard.written |= words[..count].contains(&WRITTEN);
-                heard.fenced |= words[..count].contains(&FENCED);
+                let words = &words[..count];
+                heard.written |= words.contains(&WRITTEN);
+                heard.over |= words.contains(&OVER);
+                heard.landed |= words.contains(&LANDED);
+                heard.fenced |= words.contains(&FENCED);
             }
             Err(Errno::INTR) => {}
             Err(Errno::AGAIN) => return heard,

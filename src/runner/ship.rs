@@ -39,7 +39,7 @@ use self::runner::Runner;
 use self::spool::Spool;
 use self::store::Store;
 use self::transcript::Transcript;
-use super::handover::{fence, give, hear};
+use super::handover::{fence, give, hear, tell_landed};
 use super::signals::Signals;
 use crate::api::run::path;
 
@@ -175,7 +175,10 @@ impl Ship {
                 News::MayStart => self.let_start()?,
                 News::Fenced => self.fence(),
                 News::RunnerGone => self.runner = Runner::Gone,
-                News::Shipped => self.shipped = true,
+                News::Shipped => {
+                    self.shipped = true;
+                    self.tell_landed();
+                }
             }
         }
         match self.runner {
@@ -185,13 +188,24 @@ impl Ship {
     }
 
     fn hear_runner(&mut self) {
-        let has_written = self.runner.hear();
-        let Some(courier) = &self.courier else { return };
-        if has_written {
+        let said = self.runner.hear();
+        let Some(courier) = &self.courier else {
+            if said.over {
+                self.tell_landed();
+            }
+            return;
+        };
+        if said.written {
             courier.look();
         }
-        if matches!(self.runner, Runner::Gone) {
+        if said.over || matches!(self.runner, Runner::Gone) {
             courier.finish();
+        }
+    }
+
+    fn tell_landed(&self) {
+        if let Runner::Connected(connection) = &self.runner {
+            tell_landed(connection);
         }
     }
 

@@ -17,13 +17,6 @@ fn wait_until_started(pod: &Pod) {
     wait_for("start of the agent", || pod.written("started"));
 }
 
-fn wait_until_over(pod: &Pod) {
-    let message = || fs::read_to_string(pod.path("termination.log")).ok();
-    wait_for("last word", || {
-        message().filter(|it| it.contains("\"phase\""))
-    });
-}
-
 fn let_go(pod: &Pod) {
     fs::write(pod.path("work/go"), "go").unwrap();
 }
@@ -90,11 +83,26 @@ fn a_run_needs_no_ship_after_the_hand_over_and_ends_when_there_is_one_again() {
     wait_until_started(&pod);
     pod.kill_ship();
     let_go(&pod);
-    wait_until_over(&pod);
+    pod.until_over();
     assert!(exec.runs(), "it left its output behind");
     pod.start_ship();
     assert_eq!(exec.end().code, Some(1));
     assert_eq!(pod.lines(Stream::Stdout), ["done"]);
+    assert_eq!(pod.ship_left().0, Some(0));
+    assert_all_arrived(&pod, &store);
+}
+
+#[test]
+fn a_ship_that_is_killed_before_the_output_has_landed_is_waited_for() {
+    let mut store = Store::away();
+    let mut pod = Pod::shipping_to(&store).started();
+    let mut exec = pod.exec(Start::First, "echo done");
+    pod.until_over();
+    pod.kill_ship();
+    assert!(exec.runs(), "it left before its output had landed");
+    pod.start_ship();
+    store.come();
+    exec.end();
     assert_eq!(pod.ship_left().0, Some(0));
     assert_all_arrived(&pod, &store);
 }
@@ -106,7 +114,7 @@ fn a_run_that_is_stopped_waits_for_no_ship() {
     wait_until_started(&pod);
     pod.kill_ship();
     let_go(&pod);
-    wait_until_over(&pod);
+    pod.until_over();
     exec.signal(Signal::TERM);
     assert_eq!(exec.end().code, Some(1));
 }

@@ -375,6 +375,16 @@ impl Pod {
             .collect()
     }
 
+    /// Waits for the run's last word; `exec` may stay until the record has landed. Says how long that took.
+    pub fn until_over(&self) -> Duration {
+        let since = Instant::now();
+        let message = || fs::read_to_string(self.path("termination.log")).ok();
+        wait_for("last word", || {
+            message().filter(|it| it.contains("\"phase\""))
+        });
+        since.elapsed()
+    }
+
     pub fn termination_message(&self) -> String {
         fs::read_to_string(self.path("termination.log")).unwrap()
     }

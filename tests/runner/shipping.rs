@@ -253,8 +253,10 @@ fn the_agent_starts_though_the_store_is_silent() {
     let store = Store::new();
     store.answer(Answer::Silence);
     let pod = Pod::shipping_to(&store).started();
-    let ended = pod.exec(Start::First, "echo here; exit 4").end();
+    let exec = pod.exec(Start::First, "echo here; exit 4");
+    let took = pod.until_over();
     assert_eq!(pod.verdict()["exit"]["code"], 4);
-    assert!(ended.took > Duration::from_millis(1500), "{:?}", ended.took);
-    assert!(ended.took < Duration::from_secs(5), "{:?}", ended.took);
+    assert!(took > Duration::from_millis(1500), "{took:?}");
+    assert!(took < Duration::from_secs(5), "{took:?}");
+    exec.end();
 }

@@ -313,6 +313,10 @@ impl World {
             .iter()
             .any(|it| pod["metadata"]["uid"] == it.pod.as_str());
         let number = attempt(pod);
+        let last = status.attempt().is_some_and(|it| it.number == number);
+        if last && status.reason == Some(Reason::Working) {
+            return Some("an agent is stopped before its status says so".to_owned());
+        }
         let followed = status.attempt().is_none_or(|it| it.number > number);
         let overdue =
             |it: &Attempt| it.started.is_none() && self.time() - it.intended >= START_DEADLINE;

@@ -38,6 +38,15 @@ pub enum Runner {
     Gone,
 }
 
+/// What it said.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Said {
+    /// It may have written.
+    pub written: bool,
+    /// It has written its last word, and waits until that has landed.
+    pub over: bool,
+}
+
 impl Runner {
     /// Finds the holder of a spool that was handed over before.
     pub fn unseen(spool: &Spool, news: &Teller) -> io::Result<Runner> {
@@ -56,24 +65,30 @@ impl Runner {
         }
     }
 
-    /// Hears what it has to say; true when it may have written.
-    pub fn hear(&mut self) -> bool {
+    /// Hears what it has to say.
+    pub fn hear(&mut self) -> Said {
         match self {
-            Runner::Awaited | Runner::Gone => false,
+            Runner::Awaited | Runner::Gone => Said::default(),
             Runner::Asking { connection, .. } => {
                 if hear(connection).ended {
                     *self = Runner::Awaited;
                 }
-                false
+                Said::default()
             }
             Runner::Connected(connection) => {
                 let heard = hear(connection);
                 if heard.ended {
                     *self = Runner::Gone;
                 }
-                heard.written
+                Said {
+                    written: heard.written,
+                    over: heard.over,
+                }
             }
-            Runner::Unseen(watch) => watch.has_changed(),
+            Runner::Unseen(watch) => Said {
+                written: watch.has_changed(),
+                over: false,
+            },
         }
     }
 }
