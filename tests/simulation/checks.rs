@@ -45,6 +45,8 @@ pub struct Checks {
     pub namespace_deleted: bool,
     /// Somebody deleted the Agent.
     pub agents_deleted: bool,
+    /// A cache went back in time, perhaps to before there was an Agent.
+    pub agents_listed_again: bool,
 }
 
 impl Checks {
@@ -139,7 +141,7 @@ impl World {
             self.break_rule("a Job begins more often than it may");
         }
         let unseen = status.reason == Some(Reason::AgentNotFound);
-        if unseen && !self.checks.agents_deleted {
+        if unseen && !self.checks.agents_deleted && !self.checks.agents_listed_again {
             self.break_rule("an Agent is missed that was always there");
         }
         for attempt in &status.attempts {
@@ -313,10 +315,6 @@ impl World {
             .iter()
             .any(|it| pod["metadata"]["uid"] == it.pod.as_str());
         let number = attempt(pod);
-        let last = status.attempt().is_some_and(|it| it.number == number);
-        if last && status.reason == Some(Reason::Working) {
-            return Some("an agent is stopped before its status says so".to_owned());
-        }
         let followed = status.attempt().is_none_or(|it| it.number > number);
         let overdue =
             |it: &Attempt| it.started.is_none() && self.time() - it.intended >= START_DEADLINE;

@@ -13,7 +13,7 @@ const LEASE: u64 = 20_000;
 const LEASE_LOOK: u64 = 2_000;
 const LEASE_RENEW: u64 = 5_000;
 /// At the latest so long after it, a controller hears of a renewal.
-const LEASE_SEEN: u64 = 8_000;
+const LEASE_SEEN: u64 = 2_000;
 /// A call is given up after this time.
 const CALL: u64 = 10_000;
 

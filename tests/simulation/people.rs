@@ -112,6 +112,7 @@ impl World {
                 self.controllers[controller].paused_until = self.now + time;
             }
             Deed::ListAgain(controller, resource, behind) => {
+                self.checks.agents_listed_again |= resource == Resource::Agents;
                 self.list_again(controller, resource, behind);
             }
             Deed::Skew(controller, by) => {
