@@ -101,9 +101,9 @@ impl Ledger {
         let jobs = team.jobs().list(&ListParams::default()).await.unwrap();
         for job in jobs {
             let status = status(&job);
-            let nodes = status.attempts.iter().map(|it| it.node.as_deref());
-            let there = nodes.map(|node| node.is_none_or(|node| node == NODE));
-            if !is_sealed(&status) && there.last().unwrap_or(false) {
+            let last = status.attempts.last().map(|it| it.node.as_deref());
+            let there = last.is_some_and(|node| node.is_none_or(|node| node == NODE));
+            if there && !is_sealed(&status) {
                 self.note(&job.name_any(), Harm::NodeLost);
             }
         }
