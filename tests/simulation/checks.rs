@@ -166,8 +166,29 @@ impl World {
         }
     }
 
+    /// The attempt's pod is there, and nothing says yet that it is dead.
+    fn may_say_more(&self, attempt: &Attempt) -> bool {
+        let Some(uid) = &attempt.uid else {
+            return false;
+        };
+        let mut pods = self.api.all(Resource::Pods);
+        let Some((_, pod)) = pods.find(|(_, pod)| pod["metadata"]["uid"] == uid.as_str()) else {
+            return false;
+        };
+        let over = matches!(
+            pod["status"]["phase"].as_str(),
+            Some("Succeeded" | "Failed")
+        );
+        let node = pod["spec"]["nodeName"].as_str();
+        !over && node.is_some_and(|node| !self.nodes[node].gone)
+    }
+
     /// An attempt that is over has no agent, and one that another follows neither.
     fn check_attempt(&mut self, uid: &str, status: &JobStatus, attempt: &Attempt) {
+        if attempt.closed.is_some() && self.may_say_more(attempt) {
+            let rule = format!("attempt {} is closed and its pod is not", attempt.number);
+            self.break_rule(rule);
+        }
         let last = status
             .attempt()
             .is_some_and(|last| last.number == attempt.number);

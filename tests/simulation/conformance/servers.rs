@@ -1,7 +1,7 @@
 //! The two servers: what one has told of an object, how the real one is asked, and what of an answer both
 //! must have in common.
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, mem};
 
 use http_body_util::BodyExt;
 use kube::{Client, client::Body};
@@ -129,11 +129,18 @@ pub async fn watched(client: &Client, key: &Key, since: &str, seconds: u32) -> A
     }
 }
 
+/// What a watch tells of one object. But for one thing that no request did: every twenty seconds the cluster's
+/// own collector marks those pods as failed that are going and have no node.
 pub fn told(resource: Resource, events: &Answer, name: &str) -> Vec<(Value, Value)> {
     let events = events.body.as_array().cloned().unwrap_or_default();
     let mine = events
         .iter()
         .filter(|event| event["object"]["metadata"]["name"] == name);
+    let mut failed = false;
+    let mine = mine.filter(|event| {
+        let before = mem::replace(&mut failed, event["object"]["status"]["phase"] == "Failed");
+        before || !failed
+    });
     mine.map(|event| (event["type"].clone(), object(resource, &event["object"])))
         .collect()
 }
