@@ -45,7 +45,7 @@ e2e: ## Tests on a fresh local cluster
 	@tests/e2e/run
 soak: ## Many Jobs and many faults on a fresh local cluster: SOAK_JOBS=300 SOAK_FAULTS=200 SOAK_SEED=…
 	@# A kubelet whose containerd is killed as a pod leaves may hold the pod for its whole grace.
-	@DRAIN_TIMEOUT=20s tests/e2e/run --ignored soak::
+	@DRAIN_TIMEOUT=20s tests/e2e/run --ignored --nocapture soak::
 cleanup: ## Test that a local cluster leaves nothing behind
 	@tests/cluster-cleanup
 bench: ## Measure what docs/performance.md tells

@@ -208,6 +208,29 @@ impl World {
         }
     }
 
+    /// A controller that is about to have a pod made has seen the Job as it is: there, and waiting for it.
+    pub fn check_creation(&mut self, request: &Request) {
+        let pods = request
+            .target()
+            .is_some_and(|it| it.resource == Resource::Pods);
+        if !pods || request.method != "POST" {
+            return;
+        }
+        let pod: Value = serde_json::from_slice(&request.body).unwrap_or_default();
+        let Some(job) = self.job_with(&owner(&pod)) else {
+            return self.break_rule("a pod is made for a Job that is gone");
+        };
+        let status = job.status.unwrap_or_default();
+        let over = |it: &Attempt| it.uid.is_some() || it.closed.is_some() || it.outcome.is_some();
+        let of_it = status
+            .attempts
+            .iter()
+            .find(|it| pod["metadata"]["name"] == it.pod);
+        if status.is_final() || of_it.is_some_and(over) {
+            self.break_rule("a pod is made for an attempt that had one");
+        }
+    }
+
     /// No pod whose attempt does not stand in the status.
     fn check_intent(&mut self, change: &Change) {
         let Some(job) = self.job_with(&owner(&change.object)) else {

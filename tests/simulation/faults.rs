@@ -63,6 +63,7 @@ impl World {
     /// A controller has sent a request.
     pub fn called(&mut self, call: Call) {
         self.check_lease(call.from, &call.request);
+        self.check_creation(&call.request);
         self.calls += 1;
         let number = self.calls;
         let fault = self.scenario.faults.get(&number).copied();
