@@ -16,8 +16,8 @@ use crate::runner::session;
 /// How often it is looked at.
 pub const EVERY: Duration = Duration::from_secs(1);
 
-/// The same after an error.
-const AFTER_ERROR: Duration = Duration::from_secs(5);
+/// The same after an error. A node may die soon after a store is back, and then the session goes on from here.
+const AFTER_ERROR: Duration = Duration::from_secs(2);
 
 /// How long it may hold the output back; what is left is sent the next time.
 const BUDGET: Duration = Duration::from_millis(500);

@@ -152,7 +152,9 @@ fn outcome(job: &Job, harms: &[Harm]) -> Option<String> {
         match harm {
             Harm::AgentKilled | Harm::RunnerKilled => allowed.push(Reason::AgentCrashed),
             Harm::Cancelled => allowed.push(Reason::Cancelled),
-            Harm::Deleted | Harm::Evicted | Harm::NodeLost | Harm::Paused | Harm::ShipKilled => {}
+            // In a session's first seconds its transcript may be on the dead node alone.
+            Harm::NodeLost => allowed.push(Reason::ResumeFailed),
+            Harm::Deleted | Harm::Evicted | Harm::Paused | Harm::ShipKilled => {}
         }
     }
     let reason = status(job).reason;
