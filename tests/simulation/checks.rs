@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use chrono::TimeDelta;
 use herdctl::api::{
-    job::{Attempt, JOB_FINALIZER, Job, JobStatus, POD_FINALIZER},
+    job::{Attempt, Job, JobStatus},
     reason::Reason,
     run,
 };
@@ -38,9 +38,9 @@ pub struct Checks {
     /// What somebody else's finalizer holds, by UID.
     pub foreign: BTreeSet<String>,
     /// Pods that hold our finalizer, with the UID of their Job.
-    held: BTreeMap<String, String>,
+    pub held: BTreeMap<String, String>,
     /// Jobs that do.
-    held_jobs: BTreeSet<String>,
+    pub held_jobs: BTreeSet<String>,
     /// Somebody deleted the namespace.
     pub namespace_deleted: bool,
     /// Somebody deleted the Agent.
@@ -265,59 +265,6 @@ impl World {
         }
     }
 
-    /// Our finalizer goes only when what the pod said stands in the status.
-    fn check_hold(&mut self, change: &Change) {
-        let pod = &change.object;
-        let uid = pod["metadata"]["uid"]
-            .as_str()
-            .unwrap_or_default()
-            .to_owned();
-        if holds(pod) {
-            self.checks.held.insert(uid, owner(pod));
-            return;
-        }
-        let Some(job) = self.checks.held.remove(&uid) else {
-            return;
-        };
-        if self.checks.stripped.contains(&uid) {
-            return;
-        }
-        let Some(job) = self.job_with(&job) else {
-            return;
-        };
-        let status = job.status.unwrap_or_default();
-        let of_it = status.attempts.iter().find(|it| it.pod == change.key.name);
-        let settled = of_it.is_some_and(|it| it.outcome.is_some());
-        if !status.is_final() && !settled {
-            self.break_rule("a pod is let go before its outcome is in the status");
-        }
-        let alive = self
-            .agents
-            .iter()
-            .any(|it| it.pod == uid && it.alive && !it.fenced);
-        if alive {
-            self.break_rule("a pod is let go while its agent lives");
-        }
-    }
-
-    /// Our finalizer goes from a Job only when that is deleted and has ended.
-    fn check_job_hold(&mut self, change: &Change) {
-        let object = &change.object;
-        let uid = object["metadata"]["uid"].as_str().unwrap_or_default();
-        if has_finalizer(object, JOB_FINALIZER) {
-            self.checks.held_jobs.insert(uid.to_owned());
-        } else if self.checks.held_jobs.remove(uid) {
-            let job = serde_json::from_value::<Job>(object.as_ref().clone()).ok();
-            let may_go = job.is_some_and(|job| {
-                let ended = job.status.is_some_and(|it| it.is_final());
-                ended && job.metadata.deletion_timestamp.is_some()
-            });
-            if !may_go {
-                self.break_rule("a Job is let go before its end, or before anybody deleted it");
-            }
-        }
-    }
-
     fn check_gone(&mut self, change: &Change) {
         self.check_job_hold(change);
         let uid = change.object["metadata"]["uid"]
@@ -374,14 +321,4 @@ impl World {
             self.break_rule(rule);
         }
     }
-}
-
-/// Our finalizer holds it.
-pub fn holds(pod: &Value) -> bool {
-    has_finalizer(pod, POD_FINALIZER)
-}
-
-fn has_finalizer(object: &Value, name: &str) -> bool {
-    let finalizers = object["metadata"]["finalizers"].as_array();
-    finalizers.into_iter().flatten().any(|it| it == name)
 }

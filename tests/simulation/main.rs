@@ -21,6 +21,7 @@ mod checks;
 mod conformance;
 mod controllers;
 mod faults;
+mod finalizers;
 mod kubelet;
 mod lease;
 mod nodes;

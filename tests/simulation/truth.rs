@@ -8,7 +8,7 @@ use serde_json::Value;
 
 use super::{
     api::{self, Key, Resource},
-    checks::holds,
+    finalizers::holds,
     nodes::owner,
     scenario::Deed,
     world::World,

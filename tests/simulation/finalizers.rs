@@ -1,0 +1,71 @@
+//! What must hold of our finalizers: they go when they may, and not before.
+
+use herdctl::api::job::{JOB_FINALIZER, Job, POD_FINALIZER};
+use serde_json::Value;
+
+use super::{api::Change, nodes::owner, world::World};
+
+impl World {
+    /// Our finalizer goes only when what the pod said stands in the status.
+    pub fn check_hold(&mut self, change: &Change) {
+        let pod = &change.object;
+        let uid = pod["metadata"]["uid"]
+            .as_str()
+            .unwrap_or_default()
+            .to_owned();
+        if holds(pod) {
+            self.checks.held.insert(uid, owner(pod));
+            return;
+        }
+        let Some(job) = self.checks.held.remove(&uid) else {
+            return;
+        };
+        if self.checks.stripped.contains(&uid) {
+            return;
+        }
+        let Some(job) = self.job_with(&job) else {
+            return;
+        };
+        let status = job.status.unwrap_or_default();
+        let of_it = status.attempts.iter().find(|it| it.pod == change.key.name);
+        let settled = of_it.is_some_and(|it| it.outcome.is_some());
+        if !status.is_final() && !settled {
+            self.break_rule("a pod is let go before its outcome is in the status");
+        }
+        let alive = self
+            .agents
+            .iter()
+            .any(|it| it.pod == uid && it.alive && !it.fenced);
+        if alive {
+            self.break_rule("a pod is let go while its agent lives");
+        }
+    }
+
+    /// Our finalizer goes from a Job only when that is deleted and has ended.
+    pub fn check_job_hold(&mut self, change: &Change) {
+        let object = &change.object;
+        let uid = object["metadata"]["uid"].as_str().unwrap_or_default();
+        if has_finalizer(object, JOB_FINALIZER) {
+            self.checks.held_jobs.insert(uid.to_owned());
+        } else if self.checks.held_jobs.remove(uid) {
+            let job = serde_json::from_value::<Job>(object.as_ref().clone()).ok();
+            let may_go = job.is_some_and(|job| {
+                let ended = job.status.is_some_and(|it| it.is_final());
+                ended && job.metadata.deletion_timestamp.is_some()
+            });
+            if !may_go {
+                self.break_rule("a Job is let go before its end, or before anybody deleted it");
+            }
+        }
+    }
+}
+
+/// Our finalizer holds it.
+pub fn holds(pod: &Value) -> bool {
+    has_finalizer(pod, POD_FINALIZER)
+}
+
+fn has_finalizer(object: &Value, name: &str) -> bool {
+    let finalizers = object["metadata"]["finalizers"].as_array();
+    finalizers.into_iter().flatten().any(|it| it == name)
+}
