@@ -188,17 +188,17 @@ impl Ship {
     }
 
     fn hear_runner(&mut self) {
-        let said = self.runner.hear();
+        let heard = self.runner.hear();
         let Some(courier) = &self.courier else {
-            if said.over {
+            if heard.over {
                 self.tell_landed();
             }
             return;
         };
-        if said.written {
+        if heard.written {
             courier.look();
         }
-        if said.over || matches!(self.runner, Runner::Gone) {
+        if heard.over || matches!(self.runner, Runner::Gone) {
             courier.finish();
         }
     }

@@ -1,7 +1,6 @@
 //! A run that is over stays until its output has landed in the store, or can be taken to land without it. `ship`
 //! may die meanwhile, and the kubelet starts it again only while the agent's container is there.
 
-use std::io;
 use std::os::unix::net::UnixStream;
 use std::path::Path;
 use std::time::{Duration, Instant};
@@ -58,10 +57,7 @@ fn land(connection: &UnixStream, signals: &Signals) -> Result<Landing, Refusal> 
 
 fn wait_for_another(socket: &Path, signals: &Signals) -> Result<(), Refusal> {
     let give_up = Instant::now() + RETURN;
-    while !listens(socket) {
-        if Instant::now() >= give_up {
-            return Err(io::Error::from(io::ErrorKind::TimedOut).into());
-        }
+    while !listens(socket) && Instant::now() < give_up {
         wait(signals, None, Instant::now() + PAUSE)?;
     }
     Ok(())

@@ -12,7 +12,7 @@ use rustix::fs::inotify::{self, CreateFlags, WatchFlags};
 
 use super::news::{News, Teller};
 use super::spool::Spool;
-use crate::runner::handover::hear;
+use crate::runner::handover::{Heard, hear};
 
 /// The pause between two tries to wait for the lock.
 const AFTER_ERROR: Duration = Duration::from_secs(1);
@@ -38,15 +38,6 @@ pub enum Runner {
     Gone,
 }
 
-/// What it said.
-#[derive(Clone, Copy, Debug, Default)]
-pub struct Said {
-    /// It may have written.
-    pub written: bool,
-    /// It has written its last word, and waits until that has landed.
-    pub over: bool,
-}
-
 impl Runner {
     /// Finds the holder of a spool that was handed over before.
     pub fn unseen(spool: &Spool, news: &Teller) -> io::Result<Runner> {
@@ -66,28 +57,25 @@ impl Runner {
     }
 
     /// Hears what it has to say.
-    pub fn hear(&mut self) -> Said {
+    pub fn hear(&mut self) -> Heard {
         match self {
-            Runner::Awaited | Runner::Gone => Said::default(),
+            Runner::Awaited | Runner::Gone => Heard::default(),
             Runner::Asking { connection, .. } => {
                 if hear(connection).ended {
                     *self = Runner::Awaited;
                 }
-                Said::default()
+                Heard::default()
             }
             Runner::Connected(connection) => {
                 let heard = hear(connection);
                 if heard.ended {
                     *self = Runner::Gone;
                 }
-                Said {
-                    written: heard.written,
-                    over: heard.over,
-                }
+                heard
             }
-            Runner::Unseen(watch) => Said {
+            Runner::Unseen(watch) => Heard {
                 written: watch.has_changed(),
-                over: false,
+                ..Heard::default()
             },
         }
     }
