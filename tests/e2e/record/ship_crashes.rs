@@ -56,9 +56,15 @@ async fn a_run_that_ends_while_its_sidecar_is_dead_waits_for_the_next_one() {
     let key = unique("sidecar");
     let run = Run::start(&team, &format!("wait-for-release-{key}")).await;
     team.asks(&session(&team.get(&run.job).await)).await;
-    assert!(run.ship().await.signal(Signal::KILL));
+    kill_ships_until_they_pause(&run).await;
     team.release(&key).await;
-    kill_ships_until_the_agent_is_gone(&run.pod_uid).await;
+    until_true("the agent has left", RUN, || async {
+        match node::agent_processes(&run.pod_uid) {
+            left if left.is_empty() => Ok(()),
+            working => Err(format!("{working:?}")),
+        }
+    })
+    .await;
     assert_eq!(
         node::runner(&run.pod_uid, "exec").len(),
         1,
@@ -74,16 +80,28 @@ async fn a_run_that_ends_while_its_sidecar_is_dead_waits_for_the_next_one() {
     sealed.assert_intact();
 }
 
-/// Without a pause: a sidecar that comes back would bring what there is.
-async fn kill_ships_until_the_agent_is_gone(pod_uid: &str) {
-    let until = std::time::Instant::now() + RUN;
-    while !node::agent_processes(pod_uid).is_empty() {
-        for ship in node::runner(pod_uid, "ship") {
+/// Returns when the kubelet pauses for 20 s before it starts the next one, which is longer than an agent
+/// needs for its end.
+async fn kill_ships_until_they_pause(run: &Run<'_>) {
+    const STARTS_BEFORE: i32 = 2;
+    until_true("the kubelet pauses", RUN, || async {
+        for ship in node::runner(&run.pod_uid, "ship") {
             ship.signal(Signal::KILL);
         }
-        assert!(std::time::Instant::now() < until, "the agent works on");
-        tokio::task::yield_now().await;
-    }
+        let status = run.pod().await.status.unwrap();
+        let containers = status.init_container_statuses.unwrap_or_default();
+        let ship = containers.iter().find(|it| it.name == "ship");
+        let pauses = ship.is_some_and(|it| {
+            let state = it.state.as_ref();
+            it.restart_count >= STARTS_BEFORE && state.is_some_and(|it| it.waiting.is_some())
+        });
+        if pauses {
+            Ok(())
+        } else {
+            Err(format!("{ship:?}"))
+        }
+    })
+    .await;
 }
 
 async fn until_pod(team: &Team, job: &str) -> String {
