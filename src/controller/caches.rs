@@ -100,6 +100,26 @@ impl Caches {
             .collect()
     }
 
+    /// The pods that say they are this Job's.
+    pub fn pods_of(&self, job: &ObjectRef<Job>) -> Vec<Arc<Pod>> {
+        let theirs = |pod: &Arc<Pod>| owner(pod).is_some_and(|owner| owner == *job);
+        let mut pods: Vec<_> = self.pods.state().into_iter().filter(theirs).collect();
+        // The cache has no order, and what is done should not depend on chance.
+        pods.sort_by_key(|pod| pod.name_any());
+        pods
+    }
+
+    /// Every Job to look at: those that there are, and those that are gone and have left pods behind.
+    pub fn every_job(&self) -> Vec<ObjectRef<Job>> {
+        let jobs = self.jobs.state().into_iter();
+        let there = jobs.map(|job| ObjectRef::from_obj(job.as_ref()));
+        let pods = self.pods.state().into_iter();
+        let gone = pods
+            .filter_map(|pod| owner(&pod))
+            .filter(|job| self.jobs.get(job).is_none());
+        there.chain(gone).collect()
+    }
+
     /// The store's CA certificates (PEM), once it has started.
     pub fn store_ca(&self) -> Option<String> {
         let published = self.store_ca.state();
@@ -121,6 +141,15 @@ impl Caches {
             .map(|job| ObjectRef::from_obj(job.as_ref()))
             .collect()
     }
+}
+
+/// The Job that a pod's controller reference names.
+pub fn owner(pod: &Pod) -> Option<ObjectRef<Job>> {
+    let namespace = pod.namespace()?;
+    let owners = pod.owner_references().iter();
+    let mut jobs =
+        owners.filter_map(|owner| ObjectRef::from_owner_ref(Some(&namespace), owner, ()));
+    jobs.next()
 }
 
 /// A pod as it comes is some 50 kB, mostly managed fields, the run's inputs and a spec that we wrote

@@ -11,10 +11,7 @@ use tokio::{
 };
 use tracing::{info, warn};
 
-use super::{
-    reconcile::{Context, ReconcileError},
-    watches,
-};
+use super::reconcile::{Context, ReconcileError};
 use crate::{api::job::Job, kubernetes::Chain, plan::facts::PodFacts};
 
 /// How long until what failed is tried again.
@@ -54,7 +51,7 @@ pub async fn look_after(mut told: mpsc::UnboundedReceiver<ObjectRef<Job>>, conte
 /// Ends and releases the pods of a Job that the cache does not know.
 pub async fn release(job: &ObjectRef<Job>, context: &Context) -> Result<(), ReconcileError> {
     context.sightings.forget(job);
-    see_off(watches::pods_of(&context.caches, job), job, context).await
+    see_off(context.caches.pods_of(job), job, context).await
 }
 
 /// Ends and releases the pods of Jobs that had this one's name before.

@@ -102,6 +102,7 @@ fn next_action(job: &Job, view: &View, session_id: &str, context: &Context) -> A
         job,
         agent: agent.as_deref(),
         pod: view.sight.lookup(),
+        pod_is_live: matches!(view.sight, Sight::Live(_)),
         earlier: view.earlier_facts(),
         looked: view.looked.clone(),
     };
@@ -155,8 +156,6 @@ async fn act(
         }
         Action::CreatePod(pod) => {
             view.sight = create(&pod, context).await?;
-            // What is known of a node was asked for another pod.
-            view.looked.node = NodeLookup::NotAsked;
         }
         Action::LookUpPod => view.sight = look_up(job, context).await?,
         Action::LookUp(what) => ask(what, job, &mut view.looked, cluster).await?,

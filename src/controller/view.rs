@@ -6,7 +6,7 @@ use std::{sync::Arc, time::Duration};
 use k8s_openapi::api::core::v1::Pod;
 use kube::ResourceExt;
 
-use super::{recent::MEMORY, reconcile::Context};
+use super::{caches::owner, recent::MEMORY, reconcile::Context};
 use crate::{
     api::job::Job,
     plan::{
@@ -95,12 +95,16 @@ impl View {
 }
 
 /// The pod of the last attempt, from the cache or, where that lags, from our own last write. What was
-/// written for an earlier Job of the name says nothing.
+/// written for an earlier Job of the name says nothing, nor does a pod in the cache that is no Job's: it may
+/// have left the name before ours took it.
 fn known_pod(job: &Job, context: &Context) -> Sight {
     let Some(attempt) = job.status.as_ref().and_then(|status| status.attempt()) else {
         return Sight::Cached(None);
     };
-    let cached = context.caches.pod_of(job);
+    let cached = context
+        .caches
+        .pod_of(job)
+        .filter(|pod| owner(pod).is_some());
     let newest = context
         .recent
         .newest(job.namespace(), &attempt.pod, cached.clone());

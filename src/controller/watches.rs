@@ -8,7 +8,7 @@ use std::sync::{
 use futures::{Stream, StreamExt, future, stream::BoxStream};
 use k8s_openapi::api::core::v1::{ConfigMap, Pod};
 use kube::{
-    Api, Client, ResourceExt,
+    Api, Client,
     core::DeserializeGuard,
     runtime::{
         WatchStreamExt,
@@ -18,7 +18,7 @@ use kube::{
 };
 use tokio::sync::watch;
 
-use super::caches::{Caches, Filled, prune_pod};
+use super::caches::{Caches, Filled, owner, prune_pod};
 use crate::{
     api::{agent::Agent, job::Job},
     kubernetes::watch::{everything, guarded, prune, readable},
@@ -56,7 +56,7 @@ pub fn start(
         .modify(prune)
         .reflect(jobs_writer)
         .inspect(tell_filled(filled.jobs, again))
-        .applied_objects()
+        .touched_objects()
         .filter_map(|change| future::ready(readable(change)))
         .map(|job| vec![ObjectRef::from_obj(&job)]);
     let known = caches.clone();
@@ -78,7 +78,7 @@ pub fn start(
         .map(|pod| owner(&pod).into_iter().collect());
     let published = Api::<ConfigMap>::namespaced(client.clone(), &store_ca.namespace);
     let this_one = everything().fields(&format!("metadata.name={}", store_ca.name));
-    let jobs = caches.jobs.clone();
+    let known = caches.clone();
     let store_changes = watcher::watcher(published, this_one)
         .default_backoff()
         .modify(prune)
@@ -86,9 +86,9 @@ pub fn start(
         .inspect(tell_filled(filled.store_ca, again))
         .touched_objects()
         .filter_map(|change| future::ready(readable(change)))
-        .map(move |_| every_job(&jobs));
-    let jobs = caches.jobs.clone();
-    let all = steps(again.subscribe()).map(move |()| every_job(&jobs));
+        .map(move |_| known.every_job());
+    let known = caches.clone();
+    let all = steps(again.subscribe()).map(move |()| known.every_job());
 
     let changes = futures::stream::select_all([
         job_changes.boxed(),
@@ -103,33 +103,19 @@ pub fn start(
     )
 }
 
-fn every_job(jobs: &reflector::Store<Job>) -> Vec<ObjectRef<Job>> {
-    jobs.state()
-        .iter()
-        .map(|job| ObjectRef::from_obj(job.as_ref()))
-        .collect()
-}
-
-/// Notes that a cache is filled, and has all Jobs looked at that could not be judged before.
+/// Notes that a cache is filled, and has all Jobs looked at: those that could not be judged before, and those
+/// that a list leaves out, since nothing else tells that they are gone.
 fn tell_filled<K>(
     filled: Arc<AtomicBool>,
     again: &watch::Sender<u64>,
 ) -> impl FnMut(&Result<Event<K>, watcher::Error>) + Send + 'static {
     let again = again.clone();
     move |event| {
-        if matches!(event, Ok(Event::InitDone)) && !filled.swap(true, Ordering::Relaxed) {
+        if matches!(event, Ok(Event::InitDone)) {
+            filled.store(true, Ordering::Relaxed);
             again.send_modify(|steps| *steps += 1);
         }
     }
-}
-
-/// The Job that a pod's controller reference names.
-pub fn owner(pod: &Pod) -> Option<ObjectRef<Job>> {
-    let namespace = pod.namespace()?;
-    let owners = pod.owner_references().iter();
-    let mut jobs =
-        owners.filter_map(|owner| ObjectRef::from_owner_ref(Some(&namespace), owner, ()));
-    jobs.next()
 }
 
 fn steps(receiver: watch::Receiver<u64>) -> impl Stream<Item = ()> + Send {
@@ -137,13 +123,4 @@ fn steps(receiver: watch::Receiver<u64>) -> impl Stream<Item = ()> + Send {
         receiver.changed().await.ok()?;
         Some(((), receiver))
     })
-}
-
-/// The pods in the cache that say they are this Job's.
-pub fn pods_of(caches: &Caches, job: &ObjectRef<Job>) -> Vec<Arc<Pod>> {
-    let theirs = |pod: &Arc<Pod>| owner(pod).is_some_and(|owner| owner == *job);
-    let mut pods: Vec<_> = caches.pods.state().into_iter().filter(theirs).collect();
-    // The cache has no order, and what is done should not depend on chance.
-    pods.sort_by_key(|pod| pod.name_any());
-    pods
 }

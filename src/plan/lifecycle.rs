@@ -52,6 +52,8 @@ pub struct Observed<'a> {
     pub agent: Option<&'a Agent>,
     /// The pod of the last attempt.
     pub pod: PodLookup,
+    /// The API server itself told it in this pass.
+    pub pod_is_live: bool,
     /// The pods of earlier attempts, as the cache has them.
     pub earlier: Vec<PodFacts>,
     /// What else the API server was asked.

@@ -31,6 +31,8 @@ pub struct End {
     pub code: i32,
     pub word: &'static str,
     pub verdict: Option<Verdict>,
+    /// What stands in the runner's place for its last word, and is not its.
+    pub forged: Option<String>,
     pub at: DateTime<Utc>,
 }
 
@@ -43,10 +45,14 @@ pub enum Fate {
     OutOfMemory,
     Crashes,
     SpoolFails,
+    /// The runner is killed, and a good last word was forged before.
+    Forges,
+    /// The same with a code that says otherwise.
+    Contradicts,
 }
 
 impl Fate {
-    pub const ALL: [Fate; 8] = [
+    pub const ALL: [Fate; 10] = [
         Fate::Succeeds,
         Fate::Succeeds,
         Fate::Succeeds,
@@ -55,6 +61,8 @@ impl Fate {
         Fate::OutOfMemory,
         Fate::Crashes,
         Fate::SpoolFails,
+        Fate::Forges,
+        Fate::Contradicts,
     ];
 
     /// The end that it brings.
@@ -65,11 +73,24 @@ impl Fate {
             Fate::TimesOut => ("", 143, StoppedBy::Timeout),
             Fate::OutOfMemory => return silent(137, "OOMKilled", at),
             Fate::Crashes => return silent(139, "Error", at),
+            Fate::Forges => return forged(137, started, at),
+            Fate::Contradicts => {
+                return forged(i32::from(RunnerExit::Unsuccessful.code()), started, at);
+            }
             Fate::SpoolFails => {
                 return silent(i32::from(RunnerExit::SpoolFailed.code()), "Error", at);
             }
         };
         spoken(subtype, code, by, started, at)
+    }
+}
+
+/// An end without a verdict, that looks as if it had a good one.
+fn forged(code: i32, started: DateTime<Utc>, at: DateTime<Utc>) -> End {
+    let good = spoken("success", 0, StoppedBy::Nobody, started, at).verdict;
+    End {
+        forged: good.map(|it| it.to_message()),
+        ..silent(code, "Error", at)
     }
 }
 
@@ -79,6 +100,7 @@ pub fn silent(code: i32, word: &'static str, at: DateTime<Utc>) -> End {
         code,
         word,
         verdict: None,
+        forged: None,
         at,
     }
 }
@@ -136,6 +158,7 @@ fn spoken(
             text: None,
             stderr: None,
         }),
+        forged: None,
         at,
     }
 }

@@ -8,10 +8,8 @@ use std::{
 
 use herdctl::{
     api::{agent::Agent, job::Job},
-    controller::{
-        caches::{Caches, Filled, prune_pod},
-        watches,
-    },
+    controller::caches::{self, Caches, Filled, prune_pod},
+    plan::pod::LABEL_JOB,
 };
 use k8s_openapi::api::core::v1::{ConfigMap, Pod};
 use kube::{
@@ -109,12 +107,10 @@ impl Views {
                 self.jobs.list(history, point, |_| {});
                 self.every_job()
             }
-            Resource::Pods => self
-                .pods
-                .list(history, point, pruned(by_name))
-                .iter()
-                .filter_map(owner)
-                .collect(),
+            Resource::Pods => {
+                self.pods.list(history, point, pruned(by_name));
+                self.every_job()
+            }
             Resource::Agents => {
                 self.agents.list(history, point, |_| {});
                 self.every_job()
@@ -136,10 +132,7 @@ impl Views {
                 if by_name.is_some() {
                     self.list(Resource::Pods, history, self.pods.read);
                 }
-                match change {
-                    Some((Kind::Deleted, _)) | None => Vec::new(),
-                    Some((_, job)) => vec![name_of(&job)],
-                }
+                change.iter().map(|(_, job)| name_of(job)).collect()
             }
             Resource::Pods => {
                 let change = self.pods.next(history, pruned(by_name));
@@ -164,16 +157,14 @@ impl Views {
         }
     }
 
-    /// The Jobs in the cache.
+    /// Those in the cache, and those that have left pods there.
     pub fn every_job(&self) -> Vec<Name> {
-        let mut names: Vec<Name> = self
-            .caches
-            .jobs
-            .state()
-            .iter()
-            .map(|job| name_of(job.as_ref()))
+        let jobs = self.caches.every_job().into_iter();
+        let mut names: Vec<Name> = jobs
+            .map(|job| (job.namespace.unwrap_or_default(), job.name))
             .collect();
         names.sort();
+        names.dedup();
         names
     }
 }
@@ -190,12 +181,16 @@ where
         }
     }
 
+    /// Pods are watched by their label.
+    fn watches(&self, change: &Change) -> bool {
+        let labels = &change.object["metadata"]["labels"];
+        change.key.resource == self.resource
+            && (self.resource != Resource::Pods || !labels[LABEL_JOB].is_null())
+    }
+
     fn list(&mut self, history: &[Change], point: usize, prune: impl Fn(&mut K)) -> Vec<K> {
         let mut there = BTreeMap::new();
-        for change in history[..point]
-            .iter()
-            .filter(|it| it.key.resource == self.resource)
-        {
+        for change in history[..point].iter().filter(|it| self.watches(it)) {
             match change.kind {
                 Kind::Deleted => there.remove(&change.key),
                 Kind::Added | Kind::Modified => there.insert(&change.key, change),
@@ -216,9 +211,7 @@ where
 
     fn next(&mut self, history: &[Change], prune: impl Fn(&mut K)) -> Option<(Kind, K)> {
         let ahead = history.get(self.read..)?;
-        let place = ahead
-            .iter()
-            .position(|it| it.key.resource == self.resource)?;
+        let place = ahead.iter().position(|it| self.watches(it))?;
         self.read += place + 1;
         let change = &ahead[place];
         let object = typed(change, prune);
@@ -256,6 +249,6 @@ fn name_of(job: &Job) -> Name {
 }
 
 fn owner(pod: &Pod) -> Option<Name> {
-    let owner = watches::owner(pod)?;
+    let owner = caches::owner(pod)?;
     Some((owner.namespace.unwrap_or_default(), owner.name))
 }

@@ -3,7 +3,6 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use chrono::TimeDelta;
 use herdctl::api::{
     job::{Attempt, Job, JobStatus},
     reason::Reason,
@@ -13,14 +12,13 @@ use serde_json::Value;
 
 use super::{
     agents::Agent,
-    api::{Answer, Change, Kind, Request, Resource},
+    api::{Change, Kind, Resource},
+    meddlers::is_foreign,
     nodes::{attempt, owner},
-    people::is_foreign,
+    wire::Process,
     world::World,
 };
 
-/// Of the one Agent that there is.
-const START_DEADLINE: TimeDelta = TimeDelta::seconds(60);
 /// As many as an Agent allows that says nothing.
 const MAX_ATTEMPTS: usize = 3;
 
@@ -30,6 +28,12 @@ pub struct Checks {
     pub violation: Option<String>,
     /// Outcomes, by the UID of their Job.
     outcomes: BTreeMap<String, String>,
+    /// The phases and reasons that each Job went through, by UID in the order of creation.
+    paths: Vec<(String, Vec<String>)>,
+    /// When a Job came to its end last, in milliseconds.
+    pub ended: u64,
+    /// How many attempts each Job has, by UID.
+    pub attempts: BTreeMap<String, usize>,
     /// Pods that people deleted, and whose finalizer they took, by UID.
     pub deleted: BTreeSet<String>,
     pub stripped: BTreeSet<String>,
@@ -41,15 +45,24 @@ pub struct Checks {
     pub held: BTreeMap<String, String>,
     /// Jobs that do.
     pub held_jobs: BTreeSet<String>,
+    /// The pods of which processes were told that they are made.
+    pub made: BTreeSet<(Process, String, String)>,
     /// Somebody deleted the namespace.
     pub namespace_deleted: bool,
     /// Somebody deleted the Agent.
     pub agents_deleted: bool,
+    /// Somebody made a pod that is no Job's.
+    pub strangers: bool,
     /// A cache went back in time, perhaps to before there was an Agent.
     pub agents_listed_again: bool,
 }
 
 impl Checks {
+    pub fn paths(&self) -> Vec<String> {
+        let paths = self.paths.iter();
+        paths.map(|(_, reasons)| reasons.join(" ")).collect()
+    }
+
     pub fn first_deletion(&mut self, pod: &str) -> bool {
         self.deletions.insert(pod.to_owned())
     }
@@ -144,6 +157,14 @@ impl World {
         if unseen && !self.checks.agents_deleted && !self.checks.agents_listed_again {
             self.break_rule("an Agent is missed that was always there");
         }
+        self.note_path(&uid, &status);
+        let attempts = status.attempts.len();
+        if self.checks.attempts.insert(uid.clone(), attempts) < Some(attempts)
+            && attempts > 0
+            && is_unwanted(&job)
+        {
+            self.break_rule("an attempt begins and the Job is not to go on");
+        }
         for attempt in &status.attempts {
             self.check_attempt(&uid, &status, attempt);
         }
@@ -158,11 +179,30 @@ impl World {
             }
             None if status.is_final() => {
                 self.checks.outcomes.insert(uid.clone(), outcome);
+                self.checks.ended = self.now;
                 if let Some(rule) = self.untrue(&uid, &job, &status) {
                     self.break_rule(rule);
                 }
             }
             _ => {}
+        }
+    }
+
+    fn note_path(&mut self, uid: &str, status: &JobStatus) {
+        let paths = &mut self.checks.paths;
+        let place = paths.iter().position(|(of, _)| of == uid);
+        let place = place.unwrap_or_else(|| {
+            paths.push((uid.to_owned(), Vec::new()));
+            paths.len() - 1
+        });
+        let now = match (status.reason, status.phase) {
+            (Some(reason), _) => reason.to_string(),
+            (None, Some(phase)) => phase.to_string(),
+            (None, None) => return,
+        };
+        let path = &mut paths[place].1;
+        if path.last() != Some(&now) {
+            path.push(now);
         }
     }
 
@@ -175,6 +215,11 @@ impl World {
         let Some((_, pod)) = pods.find(|(_, pod)| pod["metadata"]["uid"] == uid.as_str()) else {
             return false;
         };
+        self.lives_on(pod)
+    }
+
+    /// Nothing says of this pod that it is dead.
+    pub fn lives_on(&self, pod: &Value) -> bool {
         let over = matches!(
             pod["status"]["phase"].as_str(),
             Some("Succeeded" | "Failed")
@@ -205,29 +250,6 @@ impl World {
         if self.agents.iter().any(lives) {
             let rule = format!("attempt {} is over while its agent lives", attempt.number);
             self.break_rule(rule);
-        }
-    }
-
-    /// A controller that is about to have a pod made has seen the Job as it is: there, and waiting for it.
-    pub fn check_creation(&mut self, request: &Request) {
-        let pods = request
-            .target()
-            .is_some_and(|it| it.resource == Resource::Pods);
-        if !pods || request.method != "POST" {
-            return;
-        }
-        let pod: Value = serde_json::from_slice(&request.body).unwrap_or_default();
-        let Some(job) = self.job_with(&owner(&pod)) else {
-            return self.break_rule("a pod is made for a Job that is gone");
-        };
-        let status = job.status.unwrap_or_default();
-        let over = |it: &Attempt| it.uid.is_some() || it.closed.is_some() || it.outcome.is_some();
-        let of_it = status
-            .attempts
-            .iter()
-            .find(|it| pod["metadata"]["name"] == it.pod);
-        if status.is_final() || of_it.is_some_and(over) {
-            self.break_rule("a pod is made for an attempt that had one");
         }
     }
 
@@ -277,48 +299,10 @@ impl World {
             self.break_rule("a Job is gone while its agent lives");
         }
     }
+}
 
-    /// Before a controller's request is obeyed: what it would break.
-    pub fn before(&self, request: &Request) -> Option<String> {
-        let target = request.target()?;
-        if request.method != "DELETE" || target.resource != Resource::Pods {
-            return None;
-        }
-        let pod = self.api.object(&target.key())?;
-        let body: Value = serde_json::from_slice(&request.body).unwrap_or_default();
-        let wanted = &body["preconditions"]["uid"];
-        let refused = !wanted.is_null() && *wanted != pod["metadata"]["uid"];
-        if refused || !pod["metadata"]["deletionTimestamp"].is_null() {
-            return None;
-        }
-        let job = self.job_with(&owner(pod))?;
-        let status = job.status.unwrap_or_default();
-        let spec = &job.spec;
-        let asked = spec.cancel == Some(true)
-            || spec.suspend == Some(true)
-            // A pause is carried through, also if it is taken back meanwhile.
-            || matches!(status.reason, Some(Reason::Suspending | Reason::Suspended))
-            || job.metadata.deletion_timestamp.is_some()
-            || status.is_final()
-            || self.checks.agents_deleted;
-        let began = self
-            .agents
-            .iter()
-            .any(|it| pod["metadata"]["uid"] == it.pod.as_str());
-        let number = attempt(pod);
-        let followed = status.attempt().is_none_or(|it| it.number > number);
-        let overdue =
-            |it: &Attempt| it.started.is_none() && self.time() - it.intended >= START_DEADLINE;
-        let of_it = status.attempts.iter().find(|it| it.number == number);
-        let over = followed || of_it.is_none_or(|it| it.outcome.is_some() || overdue(it));
-        let asked = asked || over;
-        (!asked && began && !self.is_skewed())
-            .then(|| "a pod is deleted that nobody wants gone".to_owned())
-    }
-
-    pub fn after_commit(&mut self, _: &Request, answer: &Answer, broken: Option<String>) {
-        if let Some(rule) = broken.filter(|_| answer.is_success()) {
-            self.break_rule(rule);
-        }
-    }
+fn is_unwanted(job: &Job) -> bool {
+    let spec = &job.spec;
+    let stops = spec.cancel == Some(true) || spec.suspend == Some(true);
+    stops || job.metadata.deletion_timestamp.is_some()
 }

@@ -9,6 +9,7 @@ use std::{
 
 use chrono::TimeDelta;
 use herdctl::{
+    api::job::Job,
     controller::{
         announce::Announcer,
         backoff::Backoff,
@@ -22,7 +23,7 @@ use herdctl::{
     plan::settings::Settings,
 };
 use kube::runtime::reflector::ObjectRef;
-use tokio::task::AbortHandle;
+use tokio::{sync::mpsc, task::AbortHandle};
 
 use super::{
     api::Resource,
@@ -69,6 +70,9 @@ pub struct Running {
     /// When Jobs are to be looked at.
     due: BTreeMap<Name, u64>,
     passes: BTreeMap<Name, AbortHandle>,
+    /// Looks after the pods of Jobs that are gone.
+    orphans: mpsc::UnboundedSender<ObjectRef<Job>>,
+    after_orphans: AbortHandle,
     /// Jobs to look at again when the pass over them has ended.
     again: BTreeSet<Name>,
 }
@@ -124,12 +128,17 @@ impl World {
                 format!("session-{}-{}-{id}", process.controller, process.life)
             }),
         };
+        let context = Arc::new(context);
+        let (orphans, told) = mpsc::unbounded_channel();
+        let after_orphans = tokio::spawn(orphans::look_after(told, Arc::clone(&context)));
         self.controllers[controller].running = Some(Running {
-            context: Arc::new(context),
+            context,
             backoff: Backoff::new(|| 0.5),
             views,
             due: BTreeMap::new(),
             passes: BTreeMap::new(),
+            orphans,
+            after_orphans: after_orphans.abort_handle(),
             again: BTreeSet::new(),
         });
         for resource in WATCHED {
@@ -159,6 +168,7 @@ impl World {
         for pass in running.passes.values() {
             pass.abort();
         }
+        running.after_orphans.abort();
         this.life += 1;
         self.trace(format!("controller {controller} crashes"));
         self.after(500, 5_000, Event::Start(controller));
@@ -244,11 +254,12 @@ impl World {
         let reference = ObjectRef::new(&name.1).within(&name.0);
         let job = context.caches.jobs.get(&reference);
         let told = name.clone();
+        let Some(job) = job else {
+            let _ = running.orphans.send(reference);
+            return;
+        };
         let pass = tokio::spawn(async move {
-            let result = match &job {
-                Some(job) => reconcile(job, &context).await,
-                None => orphans::release(&reference, &context).await.map(|()| None),
-            };
+            let result = reconcile(&job, &context).await;
             inbox.push(Arrival::Done(Box::new(Done {
                 of: process,
                 name: told,
@@ -270,15 +281,13 @@ impl World {
         };
         running.passes.remove(&done.name);
         let again = running.again.remove(&done.name);
-        let wait = match (&done.result, &done.job) {
-            (Ok(wait), Some(job)) => {
-                running.backoff.reset(job);
+        let wait = match &done.result {
+            Ok(wait) => {
+                running.backoff.reset(&done.job);
                 wait.filter(|_| self.scenario.bug != Some(Bug::ForgetsToLookAgain))
             }
-            (Err(_), _) if self.scenario.bug == Some(Bug::GivesUpAfterAnError) => None,
-            (Err(error), Some(job)) => Some(running.backoff.after(job, error)),
-            (Err(_), None) => Some(orphans::RETRY),
-            (Ok(_), None) => None,
+            Err(_) if self.scenario.bug == Some(Bug::GivesUpAfterAnError) => None,
+            Err(error) => Some(running.backoff.after(&done.job, error)),
         };
         if let Err(error) = &done.result {
             self.trace(format!("controller {controller}: {}: {error}", done.name.1));

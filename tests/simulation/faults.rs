@@ -28,12 +28,14 @@ pub enum Fault {
     Refused(u16),
     /// It is done, and answered with 500 all the same.
     FailsAfter,
+    /// It is done, and the controller stands still for so many milliseconds before it hears of it.
+    Sleeps(u64),
     /// It is up to so many milliseconds on its way; whoever asked may have given up by then.
     Slow(u64),
 }
 
 impl Fault {
-    pub const ALL: [Fault; 13] = [
+    pub const ALL: [Fault; 14] = [
         Fault::CrashBefore,
         Fault::CrashAfter,
         Fault::RequestLost,
@@ -44,6 +46,7 @@ impl Fault {
         Fault::Refused(429),
         Fault::Refused(500),
         Fault::FailsAfter,
+        Fault::Sleeps(40_000),
         Fault::Slow(3_000),
         Fault::Slow(9_000),
         Fault::Slow(60_000),
@@ -63,7 +66,7 @@ impl World {
     /// A controller has sent a request.
     pub fn called(&mut self, call: Call) {
         self.check_lease(call.from, &call.request);
-        self.check_creation(&call.request);
+        self.check_request(call.from, &call.request);
         self.calls += 1;
         let number = self.calls;
         let fault = self.scenario.faults.get(&number).copied();
@@ -124,6 +127,10 @@ impl World {
                 self.crash_of(from);
             }
             Some(Fault::AnswerLost) => self.forget(number),
+            Some(Fault::Sleeps(time)) => {
+                self.controllers[from.controller].paused_until = self.now + time;
+                self.reply(number, &request, answer);
+            }
             Some(Fault::ResetAfter) => {
                 self.pending.remove(&number);
             }
@@ -148,7 +155,9 @@ impl World {
         };
         if let (Some(reply), Some(answer)) = (pending.reply, pending.answer) {
             // Whoever asked may have given up.
-            let _ = reply.send(answer);
+            if reply.send(answer.clone()).is_ok() && self.lives(pending.from) {
+                self.learn_creation(pending.from, &pending.request, &answer);
+            }
         }
     }
 

@@ -3,7 +3,11 @@
 use herdctl::api::job::{JOB_FINALIZER, Job, POD_FINALIZER};
 use serde_json::Value;
 
-use super::{api::Change, nodes::owner, world::World};
+use super::{
+    api::{Change, Kind, Resource},
+    nodes::owner,
+    world::World,
+};
 
 impl World {
     /// Our finalizer goes only when what the pod said stands in the status.
@@ -20,8 +24,8 @@ impl World {
         let Some(job) = self.checks.held.remove(&uid) else {
             return;
         };
-        if self.checks.stripped.contains(&uid) {
-            return;
+        if self.lives_on(pod) {
+            self.break_rule("a pod is let go that is not dead");
         }
         let Some(job) = self.job_with(&job) else {
             return;
@@ -45,7 +49,7 @@ impl World {
     pub fn check_job_hold(&mut self, change: &Change) {
         let object = &change.object;
         let uid = object["metadata"]["uid"].as_str().unwrap_or_default();
-        if has_finalizer(object, JOB_FINALIZER) {
+        if change.kind != Kind::Deleted && has_finalizer(object, JOB_FINALIZER) {
             self.checks.held_jobs.insert(uid.to_owned());
         } else if self.checks.held_jobs.remove(uid) {
             let job = serde_json::from_value::<Job>(object.as_ref().clone()).ok();
@@ -56,7 +60,21 @@ impl World {
             if !may_go {
                 self.break_rule("a Job is let go before its end, or before anybody deleted it");
             }
+            if self.holds_last_pod(object) {
+                self.break_rule("a Job is let go before its last pod");
+            }
         }
+    }
+
+    /// That of its last attempt is still there, and held.
+    fn holds_last_pod(&self, job: &Value) -> bool {
+        let uid = job["metadata"]["uid"].as_str().unwrap_or_default();
+        let attempts = job["status"]["attempts"].as_array();
+        let last = attempts.and_then(|all| all.last());
+        let mut pods = self.api.all(Resource::Pods);
+        last.is_some_and(|last| {
+            pods.any(|(key, pod)| last["pod"] == key.name && owner(pod) == uid && holds(pod))
+        })
     }
 }
 

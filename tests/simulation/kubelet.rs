@@ -15,6 +15,9 @@ impl World {
         if !pod["metadata"]["deletionTimestamp"].is_null() || !self.is_heard(pod) {
             return;
         }
+        if owner(pod).is_empty() {
+            return;
+        }
         let at = self.time();
         let refused = silent(75, "Error", at);
         if let Some(agent) = self.agents.iter_mut().find(|agent| agent.pod == uid) {
@@ -210,7 +213,7 @@ fn container(agent: &Agent) -> Value {
         None => json!({"running": {"startedAt": started}}),
         Some(end) => json!({"terminated": {
             "exitCode": end.code, "reason": end.word, "startedAt": started, "finishedAt": seconds(end.at),
-            "message": end.verdict.as_ref().map(Verdict::to_message),
+            "message": end.verdict.as_ref().map(Verdict::to_message).or_else(|| end.forged.clone()),
         }}),
     };
     json!([{"name": "agent", "image": "i", "imageID": "", "ready": false, "restartCount": 0, "state": state}])

@@ -11,19 +11,10 @@ use super::{
     world::{Event, World},
 };
 
-const NAMESPACE: &str = "team-a";
+pub const NAMESPACE: &str = "team-a";
 /// More than any scenario has.
 const JOBS: usize = 4;
 const AGENT: &str = "reviewer";
-
-/// Of somebody else.
-const FOREIGN: &str = "example.com/backup";
-
-/// Somebody else's finalizer is on it.
-pub fn is_foreign(object: &Value) -> bool {
-    let finalizers = object["metadata"]["finalizers"].as_array();
-    finalizers.into_iter().flatten().any(|it| it == FOREIGN)
-}
 
 fn agent() -> Key {
     Key::new(Resource::Agents, NAMESPACE, AGENT)
@@ -37,7 +28,7 @@ fn namespace() -> Key {
     Key::new(Resource::Namespaces, "", NAMESPACE)
 }
 
-fn job(number: usize) -> Key {
+pub fn job(number: usize) -> Key {
     Key::new(Resource::Jobs, NAMESPACE, &format!("job-{number}"))
 }
 
@@ -74,6 +65,9 @@ impl World {
             Deed::DeletePod(number) => self.delete_pod(number, Value::Null),
             Deed::ForcePod(number) => self.delete_pod(number, json!({"gracePeriodSeconds": 0})),
             Deed::StripPod(number) => self.strip_pod(number),
+            Deed::StripJob(number) => self.strip_job(number),
+            Deed::ReplacePod(number) => self.replace_pod(number),
+            Deed::Stranger(number, likeness) => self.make_stranger(number, likeness),
             Deed::EvictPod(number) => self.take_pod(number, "EvictionByEvictionAPI"),
             Deed::PreemptPod(number) => self.take_pod(number, "PreemptionByScheduler"),
             Deed::PressPod(number) => self.press_pod(number),
@@ -145,10 +139,6 @@ impl World {
         self.create_agent();
         for number in 0..JOBS {
             self.unhold(number);
-            let suspended = |job: &std::sync::Arc<Value>| job["spec"]["suspend"] == true;
-            if self.api.object(&job(number)).is_some_and(suspended) {
-                self.change_job(number, &json!({"suspend": false}));
-            }
         }
         for controller in &mut self.controllers {
             controller.paused_until = 0;
@@ -167,68 +157,17 @@ impl World {
     }
 
     /// The pod of a Job's last attempt, and its UID.
-    fn last_pod(&self, number: usize) -> Option<(Key, String)> {
+    pub fn last_pod(&self, number: usize) -> Option<(Key, String)> {
         let uid = self.api.object(&job(number))?["metadata"]["uid"].as_str()?;
         let pods = self.api.all(Resource::Pods);
         let (key, pod) = pods.filter(|(_, pod)| owner(pod) == uid).last()?;
         Some((key.clone(), pod["metadata"]["uid"].as_str()?.to_owned()))
     }
 
-    fn delete_pod(&mut self, number: usize, options: Value) {
+    pub fn delete_pod(&mut self, number: usize, options: Value) {
         if let Some((key, uid)) = self.last_pod(number) {
             self.checks.people_delete(&uid);
             self.request("DELETE", &key, &options);
-        }
-    }
-
-    fn strip_pod(&mut self, number: usize) {
-        if let Some((key, uid)) = self.last_pod(number) {
-            self.checks.people_strip(&uid);
-            self.checks.foreign.remove(&uid);
-            self.request("PATCH", &key, &json!({"metadata": {"finalizers": null}}));
-            self.delete_pod(number, json!({"gracePeriodSeconds": 0}));
-        }
-    }
-
-    /// Backups and other tools hold what they work on so.
-    fn hold(&mut self, number: usize) {
-        let pod = self.last_pod(number).map(|(key, _)| key);
-        for key in [Some(job(number)), pod].into_iter().flatten() {
-            let Some(object) = self.api.object(&key).cloned() else {
-                continue;
-            };
-            let theirs = object["metadata"]["finalizers"].as_array();
-            let mut finalizers = vec![json!(FOREIGN)];
-            finalizers.extend(theirs.into_iter().flatten().cloned());
-            let uid = object["metadata"]["uid"].as_str().unwrap_or_default();
-            self.checks.foreign.insert(uid.to_owned());
-            let change = json!({"metadata": {"finalizers": finalizers}});
-            if !self.request("PATCH", &key, &change).is_success() {
-                self.checks.foreign.remove(uid);
-            }
-        }
-    }
-
-    fn unhold(&mut self, number: usize) {
-        let name = job(number).name;
-        let jobs = self
-            .api
-            .all(Resource::Jobs)
-            .chain(self.api.all(Resource::Pods));
-        let held: Vec<(Key, Value)> = jobs
-            .filter(|(_, object)| is_foreign(object))
-            .filter(|(key, _)| key.name == name || key.name.starts_with(&format!("{name}-")))
-            .map(|(key, object)| (key.clone(), object.as_ref().clone()))
-            .collect();
-        for (key, object) in held {
-            let uid = object["metadata"]["uid"].as_str().unwrap_or_default();
-            self.checks.foreign.remove(uid);
-            let mut left: Vec<Value> = object["metadata"]["finalizers"]
-                .as_array()
-                .cloned()
-                .unwrap_or_default();
-            left.retain(|it| it != FOREIGN);
-            self.request("PATCH", &key, &json!({"metadata": {"finalizers": left}}));
         }
     }
 

@@ -20,6 +20,12 @@ pub enum Deed {
     ForcePod(usize),
     /// And takes our finalizer off it.
     StripPod(usize),
+    /// Deletes the Job, and takes its finalizers off.
+    StripJob(usize),
+    /// Makes it anew from what it was made of: another pod of the same name and Job.
+    ReplacePod(usize),
+    /// A pod that is no Job's takes the name of a Job's pod, if that is free.
+    Stranger(usize, Likeness),
     EvictPod(usize),
     PreemptPod(usize),
     PressPod(usize),
@@ -55,6 +61,15 @@ pub enum Deed {
     Heal,
 }
 
+/// How much a stranger's pod looks like a Job's.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Likeness {
+    /// Controllers see it.
+    Labels,
+    /// They don't, but for its name.
+    Name,
+}
+
 /// One run.
 #[derive(Clone, Debug)]
 pub struct Scenario {
@@ -66,6 +81,8 @@ pub struct Scenario {
     /// What goes wrong with which request of the controllers.
     pub faults: BTreeMap<u64, Fault>,
     pub bug: Option<Bug>,
+    /// How long every agent works before it succeeds, in milliseconds; drawn for each if not told.
+    pub works: Option<u64>,
     /// Keep the story.
     pub told: bool,
 }
@@ -80,6 +97,7 @@ impl Scenario {
             deeds: vec![(10, Deed::CreateJob(0))],
             faults: BTreeMap::new(),
             bug: None,
+            works: None,
             told: false,
         }
     }
@@ -107,7 +125,10 @@ impl Scenario {
             deeds.push((at, deed));
             let later = at + random.between(2_000, 90_000);
             match deed {
-                Deed::Suspend(job) => deeds.push((later, Deed::Resume(job))),
+                Deed::Suspend(job) if random.once_in(4) => {
+                    deeds.push((at + random.between(50, 3_000), Deed::Resume(job)));
+                }
+                Deed::Suspend(job) if !random.once_in(3) => deeds.push((later, Deed::Resume(job))),
                 Deed::DeleteJob(job) if random.once_in(2) => {
                     deeds.push((at + 100, Deed::CreateAgain(job)));
                 }
@@ -140,6 +161,7 @@ impl Scenario {
             deeds,
             faults,
             bug: None,
+            works: None,
             told: false,
         }
     }
@@ -180,6 +202,9 @@ impl Scenario {
 
     /// How long an attempt's agent works by itself, in milliseconds.
     pub fn duration(&self, pod: &str) -> u64 {
+        if let Some(works) = self.works {
+            return works;
+        }
         let mut random = self.draw(pod);
         let longest = *random.pick(&[2_000, 10_000, 25_000, 110_000]);
         random.between(500, longest)
@@ -187,6 +212,9 @@ impl Scenario {
 
     /// What an attempt's agent comes to by itself.
     pub fn fate(&self, job: &str, attempt: u32) -> Fate {
+        if self.works.is_some() {
+            return Fate::Succeeds;
+        }
         *self.draw(&format!("{job}/{attempt}")).pick(&Fate::ALL)
     }
 
@@ -229,7 +257,7 @@ fn deed(random: &mut Random, job: usize, controllers: usize) -> Deed {
     let node = random.between(0, 2) as usize;
     let controller = random.between(0, controllers as u64) as usize;
     let behind = random.between(1, 30) as usize;
-    match random.between(0, 31) {
+    match random.between(0, 35) {
         0 | 1 => Deed::Cancel(job),
         2 => Deed::Suspend(job),
         3 | 4 => Deed::DeleteJob(job),
@@ -254,6 +282,9 @@ fn deed(random: &mut Random, job: usize, controllers: usize) -> Deed {
         23 => Deed::ListAgain(controller, Resource::Jobs, behind),
         24 => Deed::ListAgain(controller, Resource::Pods, behind),
         29 => Deed::ListAgain(controller, Resource::Agents, behind),
+        30 => Deed::StripJob(job),
+        31 => Deed::ReplacePod(job),
+        32 => Deed::Stranger(job, *random.pick(&[Likeness::Labels, Likeness::Name])),
         _ => Deed::Skew(controller, random.between(0, 7_200_000) as i64 - 3_600_000),
     }
 }

@@ -1,7 +1,7 @@
 //! Whether an outcome is what happened, and whether all is settled in the end.
 
 use herdctl::api::{
-    job::{Job, JobStatus},
+    job::{Job, JobStatus, MOST_ATTEMPTS},
     reason::Reason,
 };
 use serde_json::Value;
@@ -45,7 +45,8 @@ impl World {
             }
             Reason::OomKilled => ended("OOMKilled"),
             Reason::AgentCrashed => ended("Error"),
-            Reason::InvalidPod => false,
+            Reason::InvalidPod => self.checks.strangers,
+            Reason::ResumeFailed => status.attempts.len() == MOST_ATTEMPTS as usize,
             Reason::TimedOut if self.is_skewed() => true,
             Reason::StartTimedOut => self.may_start_late(status),
             Reason::RunnerError => ours.any(|it| it.end.as_ref().is_some_and(|end| end.code != 0)),
@@ -108,6 +109,10 @@ fn open_job(job: &Value) -> Option<String> {
     if !metadata["deletionTimestamp"].is_null() {
         return Some("is being deleted".to_owned());
     }
+    let rests = status["reason"] == "Suspended" && is_over(&status["attempts"]);
+    if job["spec"]["suspend"] == true && rests {
+        return None;
+    }
     if !api::is_final(status) {
         return Some(format!("is {} {}", status["phase"], status["reason"]));
     }
@@ -119,6 +124,12 @@ fn open_job(job: &Value) -> Option<String> {
         .then(|| "is not sealed".to_owned())
 }
 
+/// No attempt is open.
+fn is_over(attempts: &Value) -> bool {
+    let mut attempts = attempts.as_array().into_iter().flatten();
+    attempts.all(|it| !it["closed"].is_null())
+}
+
 fn open_pod(key: &Key, pod: &Value, jobs: &[String]) -> Option<String> {
     let name = &key.name;
     if holds(pod) {
@@ -127,5 +138,6 @@ fn open_pod(key: &Key, pod: &Value, jobs: &[String]) -> Option<String> {
     if !pod["metadata"]["deletionTimestamp"].is_null() {
         return Some(format!("pod {name} is being deleted"));
     }
-    (!jobs.contains(&owner(pod))).then(|| format!("pod {name} has no Job"))
+    let owner = owner(pod);
+    (!owner.is_empty() && !jobs.contains(&owner)).then(|| format!("pod {name} has no Job"))
 }

@@ -29,7 +29,7 @@ pub struct Call {
 }
 
 /// One life of a controller's process.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Process {
     pub controller: usize,
     pub life: u64,
@@ -39,7 +39,7 @@ pub struct Process {
 pub struct Done {
     pub of: Process,
     pub name: Name,
-    pub job: Option<Arc<Job>>,
+    pub job: Arc<Job>,
     pub result: Result<Option<Duration>, ReconcileError>,
 }
 

@@ -97,6 +97,13 @@ pub struct Report {
     /// The same for the same run.
     pub digest: u64,
     pub calls: u64,
+    /// How many agents began.
+    pub starts: usize,
+    /// How many attempts there were, and the reasons of each Job in their order.
+    pub attempts: usize,
+    pub paths: Vec<String>,
+    /// When the last Job came to its end, in milliseconds.
+    pub ended: u64,
     pub lines: Vec<String>,
 }
 
@@ -189,6 +196,10 @@ impl World {
             violation,
             digest: self.hash.finish(),
             calls: self.calls,
+            starts: self.agents.iter().filter(|it| !it.fenced).count(),
+            attempts: self.checks.attempts.values().sum(),
+            paths: self.checks.paths(),
+            ended: self.checks.ended,
             lines: self.lines,
         }
     }
@@ -304,7 +315,7 @@ impl World {
             match (resource, change.kind) {
                 (Resource::Pods, Kind::Added) => {
                     let job = owner(&change.object);
-                    if self.job_with(&job).is_none() {
+                    if !job.is_empty() && self.job_with(&job).is_none() {
                         self.after(500, 4_000, Event::Collect(job));
                     }
                     self.after(10, 400, Event::Pod(uid, Step::Schedule));

@@ -88,6 +88,10 @@ fn with_pod(
         }
         Conclusion::Unclear => up_to_date(job, status, None),
         Conclusion::Alive if asked.end() => stop(job, status, pod, asked, means),
+        // Its agent may have started since the cache heard of it last.
+        Conclusion::Alive if asked.start_overdue && !pod.deleting && !seen.pod_is_live => {
+            Action::LookUpPod
+        }
         Conclusion::Alive if asked.start_overdue => remove(job, status, pod),
         Conclusion::Alive if asked.suspend => pause(job, status, pod, means),
         Conclusion::Alive if ending::knows_an_old_store(pod, means) => Action::RenewStoreCa {

@@ -98,6 +98,22 @@ fn after(job: &Job, pod: PodLookup, now: DateTime<Utc>) -> Action {
     decided(job, Some(&agent()), pod, looked, now)
 }
 
+/// The same, and the API server itself told it of the pod.
+fn asked(job: &Job, pod: PodLookup, now: DateTime<Utc>) -> Action {
+    let agent = agent();
+    decided_by(
+        Observed {
+            job,
+            agent: Some(&agent),
+            pod,
+            pod_is_live: true,
+            earlier: Vec::new(),
+            looked: Looked::default(),
+        },
+        now,
+    )
+}
+
 fn decided(
     job: &Job,
     agent: Option<&Agent>,
@@ -105,19 +121,26 @@ fn decided(
     looked: Looked,
     now: DateTime<Utc>,
 ) -> Action {
+    decided_by(
+        Observed {
+            job,
+            agent,
+            pod,
+            pod_is_live: false,
+            earlier: Vec::new(),
+            looked,
+        },
+        now,
+    )
+}
+
+fn decided_by(seen: Observed<'_>, now: DateTime<Utc>) -> Action {
     let settings = settings();
     let means = Means {
         now,
         session_id: "s-1",
         settings: &settings,
         store_ca: Some("CA"),
-    };
-    let seen = Observed {
-        job,
-        agent,
-        pod,
-        earlier: Vec::new(),
-        looked,
     };
     decide(&seen, means)
 }

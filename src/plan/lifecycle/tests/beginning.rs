@@ -79,6 +79,7 @@ fn nothing_starts_before_the_store_has_started_once() {
         pod: PodLookup::NotSeen,
         earlier: Vec::new(),
         looked: Looked::default(),
+        pod_is_live: false,
     };
     let waiting = written(&job, decide(&seen, means));
     assert_eq!(reason(&waiting), Some(Reason::Starting));

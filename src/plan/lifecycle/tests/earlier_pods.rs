@@ -16,6 +16,7 @@ fn with_earlier(job: &Job, pod: PodFacts) -> Action {
         pod: seen(of_attempt(2, pod_running())),
         earlier: vec![pod],
         looked: Looked::default(),
+        pod_is_live: false,
     };
     decide(&seen, means)
 }

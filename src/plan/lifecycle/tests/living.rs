@@ -146,8 +146,15 @@ fn a_pod_that_does_not_start_is_ended_at_its_deadline_and_not_before() {
     let job = intended();
     let wait = next(&job, None, seen(pod_starting()), at(20));
     assert_eq!(wait, Action::Wait(Some(Duration::from_secs(40))));
-    let delete = next(&job, None, seen(pod_starting()), at(60));
-    assert!(matches!(delete, Action::DeletePod { .. }));
+    let starting = seen(pod_starting());
+    assert_eq!(
+        next(&job, None, starting.clone(), at(60)),
+        Action::LookUpPod
+    );
+    let delete = asked(&job, starting, at(60));
+    assert!(matches!(delete, Action::DeletePod { .. }), "{delete:?}");
+    let started = written(&job, asked(&job, seen(pod_running()), at(60)));
+    assert_eq!(reason(&started), Some(Reason::Working));
     let dead = PodFacts {
         deleting: true,
         terminal: true,

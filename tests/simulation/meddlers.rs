@@ -1,0 +1,144 @@
+//! People and tools that take more in hand than they should: they take finalizers off, put their own on, and
+//! make pods under the names of others.
+
+use herdctl::plan::pod::LABEL_JOB;
+use serde_json::{Value, json};
+
+use super::{
+    api::{Key, Resource},
+    people::{NAMESPACE, job},
+    scenario::Likeness,
+    world::World,
+};
+
+/// Of somebody else.
+const FOREIGN: &str = "example.com/backup";
+
+/// Somebody else's finalizer is on it.
+pub fn is_foreign(object: &Value) -> bool {
+    let finalizers = object["metadata"]["finalizers"].as_array();
+    finalizers.into_iter().flatten().any(|it| it == FOREIGN)
+}
+
+impl World {
+    pub fn strip_pod(&mut self, number: usize) {
+        if let Some((key, uid)) = self.last_pod(number) {
+            self.checks.people_strip(&uid);
+            self.checks.held.remove(&uid);
+            self.checks.foreign.remove(&uid);
+            self.request("PATCH", &key, &json!({"metadata": {"finalizers": null}}));
+            self.delete_pod(number, json!({"gracePeriodSeconds": 0}));
+        }
+    }
+
+    /// Backups and other tools hold what they work on so.
+    pub fn hold(&mut self, number: usize) {
+        let pod = self.last_pod(number).map(|(key, _)| key);
+        for key in [Some(job(number)), pod].into_iter().flatten() {
+            let Some(object) = self.api.object(&key).cloned() else {
+                continue;
+            };
+            let theirs = object["metadata"]["finalizers"].as_array();
+            let mut finalizers = vec![json!(FOREIGN)];
+            finalizers.extend(theirs.into_iter().flatten().cloned());
+            let uid = object["metadata"]["uid"].as_str().unwrap_or_default();
+            self.checks.foreign.insert(uid.to_owned());
+            let change = json!({"metadata": {"finalizers": finalizers}});
+            if !self.request("PATCH", &key, &change).is_success() {
+                self.checks.foreign.remove(uid);
+            }
+        }
+    }
+
+    pub fn unhold(&mut self, number: usize) {
+        let name = job(number).name;
+        let jobs = self
+            .api
+            .all(Resource::Jobs)
+            .chain(self.api.all(Resource::Pods));
+        let held: Vec<(Key, Value)> = jobs
+            .filter(|(_, object)| is_foreign(object))
+            .filter(|(key, _)| key.name == name || key.name.starts_with(&format!("{name}-")))
+            .map(|(key, object)| (key.clone(), object.as_ref().clone()))
+            .collect();
+        for (key, object) in held {
+            let uid = object["metadata"]["uid"].as_str().unwrap_or_default();
+            self.checks.foreign.remove(uid);
+            let mut left: Vec<Value> = object["metadata"]["finalizers"]
+                .as_array()
+                .cloned()
+                .unwrap_or_default();
+            left.retain(|it| it != FOREIGN);
+            self.request("PATCH", &key, &json!({"metadata": {"finalizers": left}}));
+        }
+    }
+
+    /// Deletes a Job and takes its finalizers off, so that it goes before its pods.
+    pub fn strip_job(&mut self, number: usize) {
+        let key = job(number);
+        let Some(uid) = self.api.object(&key).and_then(|it| {
+            let uid = it["metadata"]["uid"].as_str();
+            uid.map(str::to_owned)
+        }) else {
+            return;
+        };
+        for agent in self.agents.iter().filter(|it| it.job == uid) {
+            self.checks.people_strip(&agent.pod);
+        }
+        self.checks.held_jobs.remove(&uid);
+        self.checks.foreign.remove(&uid);
+        self.request("PATCH", &key, &json!({"metadata": {"finalizers": null}}));
+        self.request("DELETE", &key, &Value::Null);
+    }
+
+    /// Makes the pod of a Job's last attempt anew, from what it was made of.
+    pub fn replace_pod(&mut self, number: usize) {
+        let Some((key, _)) = self.last_pod(number) else {
+            return;
+        };
+        let Some(copy) = self.api.object(&key).map(|pod| copy(pod)) else {
+            return;
+        };
+        self.strip_pod(number);
+        self.request("POST", &key, &copy);
+        if let Some((_, uid)) = self.last_pod(number) {
+            self.checks.people_strip(&uid);
+        }
+    }
+
+    /// A pod that belongs to nobody, under the name of a Job's last pod or, if there is none, of its first.
+    pub fn make_stranger(&mut self, number: usize, likeness: Likeness) {
+        let first = Key::new(
+            Resource::Pods,
+            NAMESPACE,
+            &format!("{}-1", job(number).name),
+        );
+        let status = |it: &std::sync::Arc<Value>| it["status"]["attempts"].as_array().cloned();
+        let attempts = self.api.object(&job(number)).and_then(status);
+        let last = attempts
+            .as_ref()
+            .and_then(|all| all.last()?["pod"].as_str());
+        let key = last.map_or(first, |name| Key::new(Resource::Pods, NAMESPACE, name));
+        let mut pod = json!({"metadata": {"name": key.name}, "spec": {}});
+        if likeness == Likeness::Labels {
+            pod["metadata"]["labels"] = json!({LABEL_JOB: job(number).name});
+        }
+        self.checks.strangers |= self.request("POST", &key, &pod).is_success();
+    }
+}
+
+fn copy(pod: &Value) -> Value {
+    let mut spec = pod["spec"].clone();
+    spec["nodeName"] = Value::Null;
+    let mut metadata = json!({});
+    for kept in [
+        "name",
+        "labels",
+        "annotations",
+        "ownerReferences",
+        "finalizers",
+    ] {
+        metadata[kept] = pod["metadata"][kept].clone();
+    }
+    json!({"metadata": metadata, "spec": spec})
+}
