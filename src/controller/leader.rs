@@ -3,7 +3,7 @@
 //! gets no answers goes on believing.
 
 use std::{
-    sync::{Arc, Mutex, PoisonError},
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
     time::{Duration, SystemTime},
 };
 
@@ -41,7 +41,15 @@ pub struct LeaseOptions {
 /// Tells whether this replica leads.
 #[derive(Clone, Debug, Default)]
 pub struct Leader {
-    renewed: Arc<Mutex<Option<Instant>>>,
+    reign: Arc<Mutex<Reign>>,
+}
+
+#[derive(Clone, Copy, Debug, Default)]
+struct Reign {
+    /// When the API server last took a renewal.
+    renewed: Option<Instant>,
+    /// When it began.
+    began: Option<Instant>,
 }
 
 impl Leader {
@@ -55,28 +63,41 @@ impl Leader {
         self.age().is_some_and(|age| age + CREATE_MARGIN < DURATION)
     }
 
+    /// How long a pod may still appear that an earlier process of this replica had asked for: one that
+    /// crashes leaves the lease to the next at once, and a creation on its way. That there is no pod proves
+    /// nothing until then.
+    pub fn awaits_creations(&self) -> Option<Duration> {
+        let since = self.reign().began?.elapsed();
+        CREATE_MARGIN
+            .checked_sub(since)
+            .filter(|left| !left.is_zero())
+    }
+
     fn age(&self) -> Option<Duration> {
-        self.renewed
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .map(|at| at.elapsed())
+        self.reign().renewed.map(|at| at.elapsed())
     }
 
     /// The lease was renewed so long `ago`; we may hear of it late. True when we could not write before,
     /// whoever held it: Jobs that were looked at meanwhile were left alone.
     pub fn renew(&self, ago: Duration) -> bool {
         let begins = !self.may_write();
-        self.set(Instant::now().checked_sub(ago));
+        let now = Instant::now();
+        let mut reign = self.reign();
+        reign.renewed = now.checked_sub(ago);
+        if begins {
+            reign.began = Some(now);
+        }
+        drop(reign);
         begins && self.may_write()
     }
 
     /// Another replica holds the lease.
     pub fn lose(&self) {
-        self.set(None);
+        *self.reign() = Reign::default();
     }
 
-    fn set(&self, renewed: Option<Instant>) {
-        *self.renewed.lock().unwrap_or_else(PoisonError::into_inner) = renewed;
+    fn reign(&self) -> MutexGuard<'_, Reign> {
+        self.reign.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -182,7 +203,7 @@ mod tests {
     /// A leader whose lease was renewed so long ago.
     fn renewed(ago: Duration) -> Leader {
         let leader = Leader::default();
-        leader.set(Instant::now().checked_sub(ago));
+        leader.renew(ago);
         leader
     }
 
@@ -213,5 +234,21 @@ mod tests {
         assert_eq!(may(renewed(Duration::ZERO)), (true, true));
         assert_eq!(may(renewed(DURATION - CREATE_MARGIN)), (true, false));
         assert_eq!(may(renewed(DURATION)), (false, false));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_new_leader_waits_for_creations_that_one_before_it_may_have_asked_for() {
+        let leader = Leader::default();
+        assert_eq!(leader.awaits_creations(), None);
+        leader.renew(Duration::ZERO);
+        assert_eq!(leader.awaits_creations(), Some(CREATE_MARGIN));
+        tokio::time::advance(CREATE_MARGIN / 2).await;
+        leader.renew(Duration::ZERO);
+        assert_eq!(leader.awaits_creations(), Some(CREATE_MARGIN / 2));
+        tokio::time::advance(CREATE_MARGIN / 2).await;
+        assert_eq!(leader.awaits_creations(), None);
+        tokio::time::advance(DURATION).await;
+        leader.renew(Duration::ZERO);
+        assert_eq!(leader.awaits_creations(), Some(CREATE_MARGIN));
     }
 }

@@ -157,7 +157,13 @@ async fn act(
         Action::CreatePod(pod) => {
             view.sight = create(&pod, context).await?;
         }
-        Action::LookUpPod => view.sight = look_up(job, context).await?,
+        Action::LookUpPod => {
+            let found = look_up(job, context).await?;
+            if let (None, Some(left)) = (&found, context.leader.awaits_creations()) {
+                return Ok(Step::Rest(Some(left)));
+            }
+            view.sight = Sight::Live(found);
+        }
         Action::LookUp(what) => ask(what, job, &mut view.looked, cluster).await?,
         Action::DeletePod { name, uid } => {
             let was_there = cluster.delete_pod(namespace, &name, &uid).await?;
@@ -266,16 +272,17 @@ async fn create(pod: &Pod, context: &Context) -> Result<Sight, ReconcileError> {
     }
 }
 
-async fn look_up(job: &Job, context: &Context) -> Result<Sight, ReconcileError> {
+/// The last attempt's pod, as the API server itself tells it.
+async fn look_up(job: &Job, context: &Context) -> Result<Option<Box<Pod>>, ReconcileError> {
     let attempt = job.status.as_ref().and_then(|status| status.attempt());
     let Some(attempt) = attempt else {
-        return Ok(Sight::Live(None));
+        return Ok(None);
     };
     let found = context
         .cluster
         .look_up_pod(job.namespace().as_deref(), &attempt.pod)
         .await?;
-    Ok(Sight::Live(found.map(Box::new)))
+    Ok(found.map(Box::new))
 }
 
 fn name(action: &Action) -> &'static str {

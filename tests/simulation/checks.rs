@@ -34,8 +34,9 @@ pub struct Checks {
     pub ended: u64,
     /// How many attempts each Job has, by UID.
     pub attempts: BTreeMap<String, usize>,
-    /// Pods that people deleted, and whose finalizer they took, by UID.
+    /// Pods that people deleted, by UID.
     pub deleted: BTreeSet<String>,
+    /// Pods and Jobs whose finalizer they took, and pods that they made, by UID: they vouch for them.
     pub stripped: BTreeSet<String>,
     /// Pods whose deletion has been seen.
     deletions: BTreeSet<String>,

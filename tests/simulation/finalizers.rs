@@ -73,7 +73,12 @@ impl World {
         let last = attempts.and_then(|all| all.last());
         let mut pods = self.api.all(Resource::Pods);
         last.is_some_and(|last| {
-            pods.any(|(key, pod)| last["pod"] == key.name && owner(pod) == uid && holds(pod))
+            pods.any(|(key, pod)| {
+                let theirs = pod["metadata"]["uid"]
+                    .as_str()
+                    .is_some_and(|uid| self.checks.stripped.contains(uid));
+                last["pod"] == key.name && owner(pod) == uid && holds(pod) && !theirs
+            })
         })
     }
 }

@@ -86,6 +86,7 @@ impl World {
             self.checks.people_strip(&agent.pod);
         }
         self.checks.held_jobs.remove(&uid);
+        self.checks.stripped.insert(uid.clone());
         self.checks.foreign.remove(&uid);
         self.request("PATCH", &key, &json!({"metadata": {"finalizers": null}}));
         self.request("DELETE", &key, &Value::Null);

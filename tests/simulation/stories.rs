@@ -464,7 +464,7 @@ fn deletions() -> Vec<Story> {
             "deleted before its agent begins",
             then(&[(2_500, Deed::DeleteJob(0))]),
             "Starting JobDeleted",
-            (1, 0, 12, 5),
+            (1, 0, 11, 5),
         ),
         story(
             "deleted",
@@ -482,7 +482,7 @@ fn deletions() -> Vec<Story> {
             "deleted and made again at once",
             then(&[(2_600, Deed::DeleteJob(0)), (2_650, Deed::CreateAgain(0))]),
             "Starting JobDeleted | Starting Working Completed",
-            (2, 1, 18, 36),
+            (2, 1, 17, 35),
         ),
         story(
             "deleted after its end",
@@ -542,7 +542,7 @@ fn meddling() -> Vec<Story> {
         ),
         story(
             "its pod stripped",
-            then(&[(6_000, Deed::StripPod(0))]),
+            then(&[(20_000, Deed::StripPod(0))]),
             "Starting Working PodDeleted",
             (1, 1, 9, 3),
         ),
@@ -550,7 +550,7 @@ fn meddling() -> Vec<Story> {
             "its pod stripped before its agent begins",
             then(&[(2_500, Deed::StripPod(0))]),
             "Starting PodDeleted",
-            (1, 0, 8, 3),
+            (1, 0, 9, 11),
         ),
         story(
             "its pod replaced",

@@ -2,14 +2,12 @@
 //! in the status. One may still be there because its release was not seen, or because a leader that slept
 //! created it late.
 
-use super::{Action, delete_once};
+use super::{Action, Observed, PodLookup, delete_once};
 use crate::{api::job::Job, plan::facts::PodFacts};
 
 /// The next thing to do about one of them, if there is any.
 pub(super) fn see_off(job: &Job, pods: &[PodFacts]) -> Option<Action> {
-    let ours = pods
-        .iter()
-        .filter(|pod| pod.owner.is_some() && pod.owner == job.metadata.uid);
+    let ours = pods.iter().filter(|pod| is_of(job, pod));
     ours.filter(|pod| pod.held || !pod.deleting)
         .find_map(|pod| {
             if pod.is_dead() {
@@ -22,4 +20,18 @@ pub(super) fn see_off(job: &Job, pods: &[PodFacts]) -> Option<Action> {
             }
             (!pod.deleting).then(|| delete_once(pod))
         })
+}
+
+/// One of the Job's pods is still there, and held.
+pub(super) fn hold(seen: &Observed<'_>) -> bool {
+    let last = match &seen.pod {
+        PodLookup::Seen(pod) => Some(pod.as_ref()),
+        PodLookup::NotSeen | PodLookup::Gone | PodLookup::Refused(_) => None,
+    };
+    let mut all = seen.earlier.iter().chain(last);
+    all.any(|pod| pod.held && is_of(seen.job, pod))
+}
+
+fn is_of(job: &Job, pod: &PodFacts) -> bool {
+    pod.owner.is_some() && pod.owner == job.metadata.uid
 }

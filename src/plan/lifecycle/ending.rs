@@ -48,7 +48,7 @@ pub(super) fn after_the_end(seen: &Observed<'_>, status: &JobStatus, means: Mean
         return Action::WriteStatus(Box::new(status::current(job)));
     }
     let Some(attempt) = status.attempt() else {
-        return release_job(job);
+        return release_job(seen);
     };
     match &seen.pod {
         PodLookup::Seen(pod) if whose::pod_of(job, attempt, pod) == PodIs::Ours => {
@@ -65,7 +65,7 @@ pub(super) fn after_the_end(seen: &Observed<'_>, status: &JobStatus, means: Mean
         PodLookup::NotSeen if must_close(status, attempt) => Action::LookUpPod,
         PodLookup::NotSeen if is_deleted(job) && is_held(job) => Action::LookUpPod,
         _ if must_close(status, attempt) => close(job, means),
-        _ => release_job(job),
+        _ => release_job(seen),
     }
 }
 
@@ -84,7 +84,7 @@ fn with_pod(
         return close(job, means);
     }
     if !pod.held {
-        return release_job(job);
+        return release_job(seen);
     }
     if !status.is_sealed()
         && let Some(action) = await_seal(seen, status, pod, means)
@@ -156,8 +156,10 @@ fn close(job: &Job, means: Means<'_>) -> Action {
     Action::WriteStatus(Box::new(status::closed(job, means.now)))
 }
 
-pub(super) fn release_job(job: &Job) -> Action {
-    if is_deleted(job) && is_held(job) {
+/// The Job's object goes last, after all pods that it had.
+fn release_job(seen: &Observed<'_>) -> Action {
+    let job = seen.job;
+    if is_deleted(job) && is_held(job) && !earlier::hold(seen) {
         Action::ReleaseJob
     } else {
         Action::Wait(None)
