@@ -164,7 +164,7 @@ impl Cluster {
         namespace: Option<&str>,
         name: &str,
         uid: &str,
-    ) -> Result<bool, CallError> {
+    ) -> Result<(), CallError> {
         let params = DeleteParams {
             preconditions: Some(Preconditions {
                 uid: Some(uid.to_owned()),
@@ -174,7 +174,7 @@ impl Cluster {
         };
         let api = self.pods(namespace);
         let sent = call("delete the pod", api.delete(name, &params)).await;
-        Ok(unless_gone(sent)?.is_some())
+        unless_gone(sent).map(drop)
     }
 
     /// Gives this very pod the store's present certificates. A pod that is gone needs none.

@@ -166,15 +166,11 @@ async fn act(
         }
         Action::LookUp(what) => ask(what, job, &mut view.looked, cluster).await?,
         Action::DeletePod { name, uid } => {
-            let was_there = cluster.delete_pod(namespace, &name, &uid).await?;
+            cluster.delete_pod(namespace, &name, &uid).await?;
             let before = view.earlier.len();
             view.earlier.retain(|pod| pod.uid().as_ref() != Some(&uid));
             if view.earlier.len() == before {
-                if was_there {
-                    return Ok(Step::Rest(None));
-                }
-                // Its end was seen, and our own last write hid it: no other news will come.
-                view.sight = Sight::Live(None);
+                return Ok(Step::Rest(None));
             }
         }
         Action::RenewStoreCa { .. } => {

@@ -13,7 +13,7 @@ use serde_json::Value;
 use super::{
     agents::Agent,
     api::{Change, Kind, Resource},
-    meddlers::is_foreign,
+    meddlers::foreign,
     nodes::{attempt, owner},
     wire::Process,
     world::World,
@@ -40,8 +40,8 @@ pub struct Checks {
     pub stripped: BTreeSet<String>,
     /// Pods whose deletion has been seen.
     deletions: BTreeSet<String>,
-    /// What somebody else's finalizer holds, by UID.
-    pub foreign: BTreeSet<String>,
+    /// By how many finalizers of somebody else something is held, by UID.
+    pub foreign: BTreeMap<String, usize>,
     /// Pods that hold our finalizer, with the UID of their Job.
     pub held: BTreeMap<String, String>,
     /// Jobs that do.
@@ -114,8 +114,8 @@ impl World {
 
     pub fn check_change(&mut self, change: &Change) {
         let uid = change.object["metadata"]["uid"].as_str();
-        let held = uid.is_some_and(|uid| self.checks.foreign.contains(uid));
-        if held && !is_foreign(&change.object) {
+        let held = uid.and_then(|uid| self.checks.foreign.get(uid));
+        if held.is_some_and(|held| foreign(&change.object) < *held) {
             self.break_rule("somebody else's finalizer is taken off");
         }
         match (change.key.resource, change.kind) {

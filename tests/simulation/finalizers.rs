@@ -1,10 +1,11 @@
 //! What must hold of our finalizers: they go when they may, and not before.
 
+use chrono::TimeDelta;
 use herdctl::api::job::{JOB_FINALIZER, Job, POD_FINALIZER};
 use serde_json::Value;
 
 use super::{
-    api::{Change, Kind, Resource},
+    api::{Change, Kind, Resource, seconds},
     nodes::owner,
     world::World,
 };
@@ -66,18 +67,19 @@ impl World {
         }
     }
 
-    /// That of its last attempt is still there, and held.
+    /// That of its last attempt is still there, and held, and no cache is so late that it does not know.
     fn holds_last_pod(&self, job: &Value) -> bool {
         let uid = job["metadata"]["uid"].as_str().unwrap_or_default();
         let attempts = job["status"]["attempts"].as_array();
         let last = attempts.and_then(|all| all.last());
+        let lag = TimeDelta::milliseconds(self.scenario.lag as i64) + TimeDelta::seconds(1);
+        let known = seconds(self.time() - lag);
         let mut pods = self.api.all(Resource::Pods);
         last.is_some_and(|last| {
             pods.any(|(key, pod)| {
-                let theirs = pod["metadata"]["uid"]
-                    .as_str()
-                    .is_some_and(|uid| self.checks.stripped.contains(uid));
-                last["pod"] == key.name && owner(pod) == uid && holds(pod) && !theirs
+                let made = pod["metadata"]["creationTimestamp"].as_str();
+                let theirs = last["pod"] == key.name && owner(pod) == uid;
+                theirs && holds(pod) && made.is_some_and(|made| made < known.as_str())
             })
         })
     }

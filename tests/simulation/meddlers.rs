@@ -7,17 +7,19 @@ use serde_json::{Value, json};
 use super::{
     api::{Key, Resource},
     people::{NAMESPACE, job},
-    scenario::Likeness,
-    world::World,
+    scenario::{Deed, Likeness},
+    world::{Event, World},
 };
 
-/// Of somebody else.
-const FOREIGN: &str = "example.com/backup";
+/// Of somebody else, before and after ours.
+const FOREIGN: [&str; 2] = ["example.com/backup", "example.com/audit"];
 
-/// Somebody else's finalizer is on it.
-pub fn is_foreign(object: &Value) -> bool {
+/// How many finalizers of somebody else are on it.
+pub fn foreign(object: &Value) -> usize {
     let finalizers = object["metadata"]["finalizers"].as_array();
-    finalizers.into_iter().flatten().any(|it| it == FOREIGN)
+    let all = finalizers.into_iter().flatten();
+    all.filter(|it| FOREIGN.iter().any(|theirs| it == theirs))
+        .count()
 }
 
 impl World {
@@ -38,38 +40,54 @@ impl World {
             let Some(object) = self.api.object(&key).cloned() else {
                 continue;
             };
-            let theirs = object["metadata"]["finalizers"].as_array();
-            let mut finalizers = vec![json!(FOREIGN)];
-            finalizers.extend(theirs.into_iter().flatten().cloned());
-            let uid = object["metadata"]["uid"].as_str().unwrap_or_default();
-            self.checks.foreign.insert(uid.to_owned());
-            let change = json!({"metadata": {"finalizers": finalizers}});
-            if !self.request("PATCH", &key, &change).is_success() {
-                self.checks.foreign.remove(uid);
+            if foreign(&object) > 0 {
+                continue;
             }
+            let there = object["metadata"]["finalizers"].as_array();
+            let mut finalizers = vec![json!(FOREIGN[0])];
+            finalizers.extend(there.into_iter().flatten().cloned());
+            finalizers.push(json!(FOREIGN[1]));
+            self.hold_with(&key, &object, &finalizers);
         }
     }
 
+    /// Each takes its own off, one some time after the other.
     pub fn unhold(&mut self, number: usize) {
         let name = job(number).name;
-        let jobs = self
-            .api
-            .all(Resource::Jobs)
-            .chain(self.api.all(Resource::Pods));
-        let held: Vec<(Key, Value)> = jobs
-            .filter(|(_, object)| is_foreign(object))
+        let all = self.api.all(Resource::Jobs);
+        let all = all.chain(self.api.all(Resource::Pods));
+        let held: Vec<(Key, Value)> = all
+            .filter(|(_, object)| foreign(object) > 0)
             .filter(|(key, _)| key.name == name || key.name.starts_with(&format!("{name}-")))
             .map(|(key, object)| (key.clone(), object.as_ref().clone()))
             .collect();
         for (key, object) in held {
-            let uid = object["metadata"]["uid"].as_str().unwrap_or_default();
+            let there = object["metadata"]["finalizers"].as_array();
+            let mut left = there.cloned().unwrap_or_default();
+            if let Some(place) = left
+                .iter()
+                .position(|it| FOREIGN.iter().any(|theirs| it == theirs))
+            {
+                left.remove(place);
+            }
+            self.hold_with(&key, &object, &left);
+            if foreign(&json!({"metadata": {"finalizers": left}})) > 0 {
+                self.after(2_000, 20_000, Event::Deed(Deed::Unhold(number)));
+            }
+        }
+    }
+
+    fn hold_with(&mut self, key: &Key, object: &Value, finalizers: &[Value]) {
+        let uid = object["metadata"]["uid"].as_str().unwrap_or_default();
+        let before = self.checks.foreign.remove(uid);
+        let count = foreign(&json!({"metadata": {"finalizers": finalizers}}));
+        self.checks.foreign.insert(uid.to_owned(), count);
+        let change = json!({"metadata": {"finalizers": finalizers}});
+        if !self.request("PATCH", key, &change).is_success() {
             self.checks.foreign.remove(uid);
-            let mut left: Vec<Value> = object["metadata"]["finalizers"]
-                .as_array()
-                .cloned()
-                .unwrap_or_default();
-            left.retain(|it| it != FOREIGN);
-            self.request("PATCH", &key, &json!({"metadata": {"finalizers": left}}));
+            if let Some(before) = before {
+                self.checks.foreign.insert(uid.to_owned(), before);
+            }
         }
     }
 

@@ -227,7 +227,10 @@ fn pauses() -> Vec<Story> {
         ),
         story(
             "resumed while it stops",
-            then(&[(6_000, Deed::Suspend(0)), (6_500, Deed::Resume(0))]),
+            Scenario {
+                seed: 8,
+                ..then(&[(6_000, Deed::Suspend(0)), (6_150, Deed::Resume(0))])
+            },
             "Starting Working Suspending Suspended Starting Working Completed",
             (2, 2, 17, 37),
         ),
@@ -240,6 +243,19 @@ fn pauses() -> Vec<Story> {
             ]),
             "Starting Suspended Starting Working Completed",
             (2, 1, 15, 37),
+        ),
+        story(
+            "suspended on a silent node at its start deadline",
+            then(&[
+                (2_150, Deed::Silence(0)),
+                (2_150, Deed::Silence(1)),
+                (55_000, Deed::Suspend(0)),
+                (100_000, Deed::Return(0)),
+                (100_000, Deed::Return(1)),
+                (120_000, Deed::Resume(0)),
+            ]),
+            "Starting Recovering Suspended Starting Working Completed",
+            (2, 1, 21, 33),
         ),
         story(
             "suspended sixty-six times",
@@ -485,6 +501,17 @@ fn deletions() -> Vec<Story> {
             (2, 1, 17, 35),
         ),
         story(
+            "deleted and made again while its pod is new",
+            then(&[
+                (5, Deed::DeleteAgent),
+                (20_000, Deed::CreateAgent),
+                (20_500, Deed::DeleteJob(0)),
+                (20_550, Deed::CreateAgain(0)),
+            ]),
+            "AgentNotFound Starting JobDeleted | Starting Working Completed",
+            (2, 1, 18, 35),
+        ),
+        story(
             "deleted after its end",
             then(&[(60_000, Deed::DeleteJob(0))]),
             "Starting Working Completed",
@@ -551,6 +578,19 @@ fn meddling() -> Vec<Story> {
             then(&[(2_500, Deed::StripPod(0))]),
             "Starting PodDeleted",
             (1, 0, 9, 11),
+        ),
+        story(
+            "its pod stripped as soon as it is made",
+            Scenario {
+                lag: 2,
+                ..then(&[
+                    (5, Deed::DeleteAgent),
+                    (20_000, Deed::CreateAgent),
+                    (20_118, Deed::StripPod(0)),
+                ])
+            },
+            "AgentNotFound Starting PodDeleted",
+            (1, 0, 7, 8),
         ),
         story(
             "its pod replaced",
