@@ -50,7 +50,6 @@ pub async fn look_after(mut told: mpsc::UnboundedReceiver<ObjectRef<Job>>, conte
 
 /// Ends and releases the pods of a Job that the cache does not know.
 pub async fn release(job: &ObjectRef<Job>, context: &Context) -> Result<(), ReconcileError> {
-    context.sightings.forget(job);
     see_off(context.caches.pods_of(job), job, context).await
 }
 
@@ -81,6 +80,9 @@ async fn see_off(
             .await?;
         if owner.is_some_and(|found| found.metadata.uid == facts.owner) {
             continue;
+        }
+        if let Some(uid) = &facts.owner {
+            context.sightings.forget(uid);
         }
         info!(
             pod = facts.name,

@@ -4,64 +4,67 @@
 
 use std::{
     collections::BTreeMap,
-    sync::{Mutex, PoisonError},
+    sync::{Mutex, MutexGuard, PoisonError},
 };
 
 use k8s_openapi::api::core::v1::Pod;
-use kube::{ResourceExt, runtime::reflector::ObjectRef};
+use kube::ResourceExt;
 
 use crate::{api::job::Job, plan::facts::PodFacts};
 
-/// The last attempt's pod of one Job.
+/// The pod of a Job's newest attempt.
 struct Sighting {
-    job_uid: Option<String>,
+    attempt: u32,
     pod: String,
     uid: String,
 }
 
-/// By namespace and name of the Job.
+/// By UID of the Job.
 #[derive(Default)]
 pub struct Sightings {
-    last: Mutex<BTreeMap<(String, String), Sighting>>,
+    last: Mutex<BTreeMap<String, Sighting>>,
 }
 
 impl Sightings {
-    /// Takes in what is seen of the last attempt's pod, and puts its UID into a status that lacks it.
+    /// Takes in what is seen of the last attempt's pod, and puts its UID into a status that lacks it. A Job
+    /// as it was before, from a cache that is behind, makes nothing of a later attempt forgotten.
     pub fn complete(&self, job: &mut Job, seen: Option<&Pod>) {
-        let key = (job.namespace().unwrap_or_default(), job.name_any());
-        let job_uid = job.uid();
-        let mut last = self.last.lock().unwrap_or_else(PoisonError::into_inner);
-        let Some(status) = &mut job.status else {
+        let (Some(job_uid), Some(status)) = (job.uid(), &mut job.status) else {
             return;
         };
         if status.is_final() {
-            last.remove(&key);
-            return;
+            return self.forget(&job_uid);
         }
         let Some(attempt) = status.attempts.last_mut().filter(|it| it.uid.is_none()) else {
             return;
         };
-        let ours =
-            |pod: &&Pod| pod.name_any() == attempt.pod && PodFacts::from(*pod).owner == job_uid;
-        if let Some(uid) = seen.filter(ours).and_then(|pod| pod.uid()) {
+        let mut last = self.last();
+        let is_ours = |pod: &&Pod| {
+            pod.name_any() == attempt.pod && PodFacts::from(*pod).owner.as_ref() == Some(&job_uid)
+        };
+        let known = last.get(&job_uid);
+        let is_new = known.is_none_or(|it| it.attempt <= attempt.number);
+        if is_new && let Some(uid) = seen.filter(is_ours).and_then(|pod| pod.uid()) {
             let sighting = Sighting {
-                job_uid: job_uid.clone(),
+                attempt: attempt.number,
                 pod: attempt.pod.clone(),
                 uid,
             };
-            last.insert(key.clone(), sighting);
+            last.insert(job_uid.clone(), sighting);
         }
         attempt.uid = last
-            .get(&key)
-            .filter(|it| it.job_uid == job_uid && it.pod == attempt.pod)
+            .get(&job_uid)
+            .filter(|it| it.pod == attempt.pod)
             .map(|it| it.uid.clone());
     }
 
-    /// The Job is gone.
-    pub fn forget(&self, job: &ObjectRef<Job>) {
-        let key = (job.namespace.clone().unwrap_or_default(), job.name.clone());
-        let mut last = self.last.lock().unwrap_or_else(PoisonError::into_inner);
-        last.remove(&key);
+    /// The Job of this UID has ended, or is gone.
+    pub fn forget(&self, job_uid: &str) {
+        self.last().remove(job_uid);
+    }
+
+    fn last(&self) -> MutexGuard<'_, BTreeMap<String, Sighting>> {
+        self.last.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -111,7 +114,7 @@ mod tests {
         completed(&sightings, ended, None);
         assert_eq!(completed(&sightings, job("job-uid"), None), None);
         completed(&sightings, job("job-uid"), Some(&pod));
-        sightings.forget(&ObjectRef::from_obj(&job("job-uid")));
+        sightings.forget("job-uid");
         assert_eq!(completed(&sightings, job("job-uid"), None), None);
     }
 
@@ -124,5 +127,21 @@ mod tests {
         let mut second = job("job-uid");
         second.status.as_mut().unwrap().attempts[0].pod = "hello-2".into();
         assert_eq!(completed(&sightings, second, Some(&pod)), None);
+    }
+
+    #[test]
+    fn a_job_as_it_was_before_makes_nothing_of_its_later_attempt_forgotten() {
+        let (sightings, first) = (Sightings::default(), pod(json!({})));
+        let mut second = first.clone();
+        second.metadata.name = Some("hello-2".into());
+        second.metadata.uid = Some("second-uid".into());
+        let mut later = job("job-uid");
+        let attempt = &mut later.status.as_mut().unwrap().attempts[0];
+        attempt.number = 2;
+        attempt.pod = "hello-2".into();
+        let known = Some("second-uid".to_owned());
+        assert_eq!(completed(&sightings, later.clone(), Some(&second)), known);
+        completed(&sightings, job("job-uid"), Some(&first));
+        assert_eq!(completed(&sightings, later, None), known);
     }
 }

@@ -57,6 +57,8 @@ pub struct Controller {
     pub life: u64,
     /// Until then its process stands still.
     pub paused_until: u64,
+    /// Until then no renewal of its lease arrives.
+    pub mute_until: u64,
     /// How far its clock is off, in milliseconds.
     pub skew: Arc<AtomicI64>,
     pub running: Option<Running>,
@@ -82,6 +84,7 @@ impl Controller {
         Controller {
             life: 0,
             paused_until: 0,
+            mute_until: 0,
             skew: Arc::default(),
             running: None,
         }

@@ -31,7 +31,8 @@ impl World {
         let age = self.now - self.lease.renewed.min(self.now);
         let ours = self.lease.holder == Some(controller);
         let free = self.lease.holder.is_none() || age > LEASE;
-        if (ours && age >= LEASE_RENEW) || (!ours && free) {
+        let heard = self.now >= self.controllers[controller].mute_until;
+        if heard && ((ours && age >= LEASE_RENEW) || (!ours && free)) {
             self.lease = Lease {
                 holder: Some(controller),
                 renewed: self.now,

@@ -105,6 +105,9 @@ impl World {
             Deed::Pause(controller, time) => {
                 self.controllers[controller].paused_until = self.now + time;
             }
+            Deed::Mute(controller, time) => {
+                self.controllers[controller].mute_until = self.now + time;
+            }
             Deed::ListAgain(controller, resource, behind) => {
                 self.checks.agents_listed_again |= resource == Resource::Agents;
                 self.list_again(controller, resource, behind);
@@ -142,6 +145,7 @@ impl World {
         }
         for controller in &mut self.controllers {
             controller.paused_until = 0;
+            controller.mute_until = 0;
             controller.skew.store(0, Ordering::Relaxed);
         }
     }

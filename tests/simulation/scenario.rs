@@ -55,6 +55,8 @@ pub enum Deed {
     RenewCa,
     Crash(usize),
     Pause(usize, u64),
+    /// For so many milliseconds no renewal of its lease arrives.
+    Mute(usize, u64),
     ListAgain(usize, Resource, usize),
     Skew(usize, i64),
     /// All that was broken is whole again.
@@ -257,7 +259,7 @@ fn deed(random: &mut Random, job: usize, controllers: usize) -> Deed {
     let node = random.between(0, 2) as usize;
     let controller = random.between(0, controllers as u64) as usize;
     let behind = random.between(1, 30) as usize;
-    match random.between(0, 35) {
+    match random.between(0, 36) {
         0 | 1 => Deed::Cancel(job),
         2 => Deed::Suspend(job),
         3 | 4 => Deed::DeleteJob(job),
@@ -282,6 +284,7 @@ fn deed(random: &mut Random, job: usize, controllers: usize) -> Deed {
         23 => Deed::ListAgain(controller, Resource::Jobs, behind),
         24 => Deed::ListAgain(controller, Resource::Pods, behind),
         29 => Deed::ListAgain(controller, Resource::Agents, behind),
+        33 => Deed::Mute(controller, random.between(10_000, 60_000)),
         30 => Deed::StripJob(job),
         31 => Deed::ReplacePod(job),
         32 => Deed::Stranger(job, *random.pick(&[Likeness::Labels, Likeness::Name])),

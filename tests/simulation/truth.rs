@@ -68,8 +68,12 @@ impl World {
     fn may_start_late(&self, status: &JobStatus) -> bool {
         let uid = status.attempt().and_then(|it| it.uid.as_deref());
         let lost = uid.is_some_and(|uid| self.scenario.is_lost(uid));
-        let long =
-            |deed: &Deed| matches!(deed, Deed::Skew(..) | Deed::Silence(_) | Deed::Pause(..));
+        let long = |deed: &Deed| {
+            matches!(
+                deed,
+                Deed::Skew(..) | Deed::Silence(_) | Deed::Pause(..) | Deed::Mute(..)
+            )
+        };
         let crashes = |deed: &Deed| matches!(deed, Deed::Crash(_));
         let deeds = || self.scenario.deeds.iter().map(|(_, deed)| deed);
         let troubles = self.scenario.faults.len() + deeds().filter(|deed| crashes(deed)).count();

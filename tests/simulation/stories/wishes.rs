@@ -1,0 +1,198 @@
+//! What people ask of a Job: to stop, to pause, to end with its Agent.
+
+use super::{
+    super::{
+        api::Resource,
+        faults::Fault,
+        scenario::{Deed, Scenario},
+    },
+    Story, story, then,
+};
+
+pub fn all() -> Vec<Story> {
+    [stops(), pauses(), lapses(), agents()].concat()
+}
+
+fn stops() -> Vec<Story> {
+    vec![
+        story(
+            "cancelled before anybody looks",
+            then(&[(12, Deed::Cancel(0))]),
+            "Cancelled",
+            (0, 0, 1, 4),
+        ),
+        story(
+            "cancelled before its agent begins",
+            then(&[(2_500, Deed::Cancel(0))]),
+            "Starting Cancelled",
+            (1, 0, 9, 5),
+        ),
+        story(
+            "cancelled",
+            then(&[(6_000, Deed::Cancel(0))]),
+            "Starting Working Cancelling Cancelled",
+            (1, 1, 11, 3),
+        ),
+        story(
+            "cancelled while it is suspended",
+            then(&[(6_000, Deed::Suspend(0)), (30_000, Deed::Cancel(0))]),
+            "Starting Working Suspending Suspended Cancelled",
+            (1, 1, 13, 3),
+        ),
+        story(
+            "cancelled after its end",
+            then(&[(60_000, Deed::Cancel(0))]),
+            "Starting Working Completed",
+            (1, 1, 8, 2),
+        ),
+        story(
+            "cancelled while its pod is on its way",
+            Scenario {
+                faults: [(3, Fault::Slow(60_000))].into(),
+                ..then(&[
+                    (5, Deed::Silence(0)),
+                    (5, Deed::Silence(1)),
+                    (4_000, Deed::Cancel(0)),
+                    (100_000, Deed::Return(0)),
+                ])
+            },
+            "Starting Cancelled",
+            (1, 0, 7, 2),
+        ),
+    ]
+}
+
+fn pauses() -> Vec<Story> {
+    let never = [(5, Deed::Silence(0)), (5, Deed::Silence(1))];
+    let often: Vec<(u64, Deed)> = (0..66)
+        .flat_map(|n| {
+            [
+                (4_000 + n * 10_000, Deed::Suspend(0)),
+                (9_000 + n * 10_000, Deed::Resume(0)),
+            ]
+        })
+        .collect();
+    vec![
+        story(
+            "suspended before anybody looks",
+            then(&[(12, Deed::Suspend(0)), (20_000, Deed::Resume(0))]),
+            "Suspended Starting Working Completed",
+            (1, 1, 7, 34),
+        ),
+        story(
+            "suspended and resumed",
+            then(&[(6_000, Deed::Suspend(0)), (30_000, Deed::Resume(0))]),
+            "Starting Working Suspending Suspended Starting Working Completed",
+            (2, 2, 17, 34),
+        ),
+        story(
+            "suspended for good",
+            then(&[(6_000, Deed::Suspend(0))]),
+            "Starting Working Suspending Suspended",
+            (1, 1, 12, 2),
+        ),
+        story(
+            "suspended before its agent begins",
+            then(&[(2_500, Deed::Suspend(0)), (30_000, Deed::Resume(0))]),
+            "Starting Suspended Starting Working Completed",
+            (2, 1, 15, 34),
+        ),
+        story(
+            "resumed while it stops",
+            Scenario {
+                seed: 8,
+                ..then(&[(6_000, Deed::Suspend(0)), (6_150, Deed::Resume(0))])
+            },
+            "Starting Working Suspending Suspended Starting Working Completed",
+            (2, 2, 17, 37),
+        ),
+        story(
+            "suspended for longer than a start may take",
+            then(&never).with(&[
+                (4_000, Deed::Suspend(0)),
+                (90_000, Deed::Resume(0)),
+                (91_000, Deed::Return(0)),
+            ]),
+            "Starting Suspended Starting Working Completed",
+            (2, 1, 15, 37),
+        ),
+        story(
+            "suspended on a silent node at its start deadline",
+            then(&[
+                (2_150, Deed::Silence(0)),
+                (2_150, Deed::Silence(1)),
+                (55_000, Deed::Suspend(0)),
+                (100_000, Deed::Return(0)),
+                (100_000, Deed::Return(1)),
+                (120_000, Deed::Resume(0)),
+            ]),
+            "Starting Recovering Suspended Starting Working Completed",
+            (2, 1, 21, 33),
+        ),
+        story(
+            "suspended sixty-six times",
+            then(&never).with(&often),
+            &format!("{}ResumeFailed", "Starting Suspended ".repeat(64)),
+            (64, 0, 488, 2),
+        ),
+    ]
+}
+
+/// The lease runs out in the middle of something.
+fn lapses() -> Vec<Story> {
+    let muted = then(&[
+        (5_000, Deed::Mute(0, 60_000)),
+        (19_000, Deed::Cancel(0)),
+        (70_000, Deed::Heal),
+    ]);
+    vec![story(
+        "cancelled while the lease runs out",
+        Scenario {
+            faults: [(6, Fault::Slow(9_000))].into(),
+            ..muted
+        },
+        "Starting Working Cancelling Cancelled",
+        (1, 1, 8, 2),
+    )]
+}
+
+fn agents() -> Vec<Story> {
+    vec![
+        story(
+            "there is no Agent yet",
+            then(&[(5, Deed::DeleteAgent), (20_000, Deed::CreateAgent)]),
+            "AgentNotFound Starting Working Completed",
+            (1, 1, 8, 34),
+        ),
+        story(
+            "its Agent deleted",
+            then(&[(6_000, Deed::DeleteAgent)]),
+            "Starting Working Cancelling AgentDeleted",
+            (1, 1, 12, 3),
+        ),
+        story(
+            "its Agent deleted while it is suspended",
+            then(&[(6_000, Deed::Suspend(0)), (30_000, Deed::DeleteAgent)]),
+            "Starting Working Suspending Suspended AgentDeleted",
+            (1, 1, 14, 3),
+        ),
+        story(
+            "its Agent made anew",
+            then(&[(6_000, Deed::DeleteAgent), (6_001, Deed::CreateAgent)]),
+            "Starting Working Cancelling AgentDeleted",
+            (1, 1, 13, 12),
+        ),
+        story(
+            "its Agent edited",
+            then(&[(6_000, Deed::EditAgent)]),
+            "Starting Working Completed",
+            (1, 1, 7, 30),
+        ),
+        story(
+            "Agents listed as they were before",
+            then(&[(6_000, Deed::ListAgain(0, Resource::Agents, 1_000))]),
+            "Starting Working Completed",
+            (1, 1, 9, 30),
+        ),
+    ]
+}
