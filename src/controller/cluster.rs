@@ -158,7 +158,7 @@ impl Cluster {
         .await
     }
 
-    /// Asks for this very pod's end, with the grace that it was built with. False when it is gone already.
+    /// Asks for this very pod's end, with the grace that it was built with. One that is gone already needs none.
     pub async fn delete_pod(
         &self,
         namespace: Option<&str>,

@@ -283,7 +283,8 @@ impl World {
         let inputs: Value = inputs
             .and_then(|it| serde_json::from_str(it).ok())
             .unwrap_or_default();
-        if self.agents.iter().any(worked) && inputs["resume"].is_null() {
+        let continues = job.spec.resume.is_some() || self.agents.iter().any(worked);
+        if continues && inputs["resume"].is_null() {
             self.break_rule("an attempt begins anew what another had begun");
         }
     }

@@ -4,7 +4,7 @@
 use tokio::sync::oneshot;
 
 use super::{
-    api::{Answer, Request, failure},
+    api::{Answer, Request, Resource, failure},
     wire::{Call, Process},
     world::{Event, World},
 };
@@ -115,7 +115,9 @@ impl World {
         let bent = self.bend(from, &mut request);
         let time = self.time();
         let checked = self.before(&request);
-        let answer = bent.unwrap_or_else(|| self.api.handle(&request, time));
+        let answer = bent
+            .or_else(|| self.has_no_room(&request))
+            .unwrap_or_else(|| self.api.handle(&request, time));
         self.after_commit(&request, &answer, checked);
         self.trace(format!(
             "controller {} #{number} {} {} {}",
@@ -140,6 +142,12 @@ impl World {
             }
             _ => self.reply(number, &request, answer),
         }
+    }
+
+    fn has_no_room(&self, request: &Request) -> Option<Answer> {
+        let pods = request.target()?.resource == Resource::Pods;
+        let creates = pods && request.method == "POST";
+        (creates && self.full).then(|| failure(403, "Forbidden", "exceeded quota: none"))
     }
 
     fn reply(&mut self, number: u64, request: &Request, mut answer: Answer) {

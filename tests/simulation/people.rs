@@ -14,6 +14,8 @@ use super::{
 pub const NAMESPACE: &str = "team-a";
 /// More than any scenario has.
 const JOBS: usize = 4;
+/// The number of a Job that continues another: the last.
+const CONTINUES: usize = JOBS - 1;
 const AGENT: &str = "reviewer";
 
 fn agent() -> Key {
@@ -58,6 +60,12 @@ impl World {
         self.trace(format!("{deed:?}"));
         match *deed {
             Deed::CreateJob(number) => drop(self.create_job(number)),
+            Deed::Continue(number) => {
+                let resume = json!({"resume": {"job": job(number).name}});
+                self.create_job_with(CONTINUES, &resume);
+            }
+            Deed::Fill => self.full = true,
+            Deed::Free => self.full = false,
             Deed::Cancel(number) => self.change_job(number, &json!({"cancel": true})),
             Deed::Suspend(number) => self.change_job(number, &json!({"suspend": true})),
             Deed::Resume(number) => self.change_job(number, &json!({"suspend": false})),
@@ -122,8 +130,12 @@ impl World {
     }
 
     fn create_job(&mut self, number: usize) -> Answer {
+        self.create_job_with(number, &json!({}))
+    }
+
+    fn create_job_with(&mut self, number: usize, spec: &Value) -> Answer {
         let mut object = named(&job(number).name);
-        object["spec"] = json!({"agent": AGENT, "prompt": "p"});
+        object["spec"] = json!({"agent": AGENT, "prompt": "p", "resume": spec["resume"]});
         self.request("POST", &job(number), &object)
     }
 
@@ -139,6 +151,7 @@ impl World {
             self.hear_again(node);
         }
         self.store_comes();
+        self.full = false;
         self.create_agent();
         for number in 0..JOBS {
             self.unhold(number);

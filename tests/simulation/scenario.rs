@@ -11,6 +11,8 @@ pub enum Deed {
     CreateJob(usize),
     /// Again and again, until the name is free.
     CreateAgain(usize),
+    /// Creates a Job that continues this one's session.
+    Continue(usize),
     Cancel(usize),
     Suspend(usize),
     Resume(usize),
@@ -50,6 +52,9 @@ pub enum Deed {
     /// Somebody else's finalizer is put before ours, on a Job and its last pod.
     Hold(usize),
     Unhold(usize),
+    /// A quota of the namespace leaves no room for pods.
+    Fill,
+    Free,
     StoreGoes,
     StoreComes,
     RenewCa,
@@ -144,6 +149,7 @@ impl Scenario {
                     deeds.push((later, *random.pick(&ends)));
                 }
                 Deed::Hold(job) => deeds.push((later, Deed::Unhold(job))),
+                Deed::Fill => deeds.push((later, Deed::Free)),
                 Deed::StoreGoes => deeds.push((later, Deed::StoreComes)),
                 _ => {}
             }
@@ -259,7 +265,7 @@ fn deed(random: &mut Random, job: usize, controllers: usize) -> Deed {
     let node = random.between(0, 2) as usize;
     let controller = random.between(0, controllers as u64) as usize;
     let behind = random.between(1, 30) as usize;
-    match random.between(0, 36) {
+    match random.between(0, 38) {
         0 | 1 => Deed::Cancel(job),
         2 => Deed::Suspend(job),
         3 | 4 => Deed::DeleteJob(job),
@@ -285,6 +291,8 @@ fn deed(random: &mut Random, job: usize, controllers: usize) -> Deed {
         24 => Deed::ListAgain(controller, Resource::Pods, behind),
         29 => Deed::ListAgain(controller, Resource::Agents, behind),
         33 => Deed::Mute(controller, random.between(10_000, 60_000)),
+        34 => Deed::Continue(job),
+        35 => Deed::Fill,
         30 => Deed::StripJob(job),
         31 => Deed::ReplacePod(job),
         32 => Deed::Stranger(job, *random.pick(&[Likeness::Labels, Likeness::Name])),

@@ -46,7 +46,9 @@ impl World {
             Reason::OomKilled => ended("OOMKilled"),
             Reason::AgentCrashed => ended("Error"),
             Reason::InvalidPod => self.checks.strangers,
-            Reason::ResumeFailed => status.attempts.len() == MOST_ATTEMPTS as usize,
+            Reason::ResumeFailed => {
+                job.spec.resume.is_some() || status.attempts.len() == MOST_ATTEMPTS as usize
+            }
             Reason::TimedOut if self.is_skewed() => true,
             Reason::StartTimedOut => self.may_start_late(status),
             Reason::RunnerError => ours.any(|it| it.end.as_ref().is_some_and(|end| end.code != 0)),
@@ -71,7 +73,7 @@ impl World {
         let long = |deed: &Deed| {
             matches!(
                 deed,
-                Deed::Skew(..) | Deed::Silence(_) | Deed::Pause(..) | Deed::Mute(..)
+                Deed::Skew(..) | Deed::Silence(_) | Deed::Pause(..) | Deed::Mute(..) | Deed::Fill
             )
         };
         let crashes = |deed: &Deed| matches!(deed, Deed::Crash(_));

@@ -82,6 +82,8 @@ pub struct World {
     pub drawn: u64,
     /// Pods that the cluster itself took away, by name.
     pub disrupted: BTreeSet<String>,
+    /// No pod fits the namespace's quota.
+    pub full: bool,
     agenda: BTreeMap<(u64, u64), Event>,
     entries: u64,
     seen: usize,
@@ -141,6 +143,7 @@ impl World {
             calls: 0,
             drawn: 0,
             disrupted: BTreeSet::new(),
+            full: false,
             agenda: BTreeMap::new(),
             entries: 0,
             seen: 0,

@@ -34,6 +34,18 @@ fn at_the_start() -> Vec<Story> {
             (1, 0, 8, 2),
         ),
         story(
+            "it has no room",
+            then(&[(5, Deed::Fill), (20_000, Deed::Free)]),
+            "Starting QuotaExceeded Working Completed",
+            (1, 1, 19, 35),
+        ),
+        story(
+            "it never has room",
+            then(&[(5, Deed::Fill), (100_000, Deed::Free)]),
+            "Starting QuotaExceeded StartTimedOut",
+            (1, 0, 32, 2),
+        ),
+        story(
             "it starts at the last moment",
             then(&never).with(&late),
             "Starting Working Completed",

@@ -10,7 +10,7 @@ use super::{
 };
 
 pub fn all() -> Vec<Story> {
-    [stops(), pauses(), lapses(), agents()].concat()
+    [stops(), continuations(), pauses(), lapses(), agents()].concat()
 }
 
 fn stops() -> Vec<Story> {
@@ -58,6 +58,29 @@ fn stops() -> Vec<Story> {
             },
             "Starting Cancelled",
             (1, 0, 7, 2),
+        ),
+    ]
+}
+
+fn continuations() -> Vec<Story> {
+    vec![
+        story(
+            "continued after its end",
+            then(&[(60_000, Deed::Continue(0))]),
+            "Starting Working Completed | Starting Working Completed",
+            (2, 2, 14, 34),
+        ),
+        story(
+            "continued while it runs",
+            then(&[(6_000, Deed::Continue(0))]),
+            "Starting Working Completed | ResumeFailed",
+            (1, 1, 9, 30),
+        ),
+        story(
+            "continued after nothing",
+            then(&[(12, Deed::Cancel(0)), (20_000, Deed::Continue(0))]),
+            "Cancelled | ResumeFailed",
+            (0, 0, 3, 3),
         ),
     ]
 }
