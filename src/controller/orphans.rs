@@ -1,7 +1,7 @@
 //! Pods whose Job is gone: its finalizer was removed by hand, or a leader that slept created the pod late. Our
 //! own finalizer would hold them, and their namespace, for ever.
 
-use std::{collections::HashSet, mem, sync::Arc, time::Duration};
+use std::{collections::BTreeMap, mem, sync::Arc, time::Duration};
 
 use k8s_openapi::api::core::v1::Pod;
 use kube::{ResourceExt, runtime::reflector::ObjectRef};
@@ -15,12 +15,13 @@ use super::reconcile::{Context, ReconcileError};
 use crate::{api::job::Job, kubernetes::Chain, plan::facts::PodFacts};
 
 /// How long until what failed is tried again.
-pub const RETRY: Duration = Duration::from_secs(5);
+const RETRY: Duration = Duration::from_secs(5);
 
 /// Looks after the pods of each Job that it is told is gone, until that is done. Passes over Jobs do not wait
 /// for it.
 pub async fn look_after(mut told: mpsc::UnboundedReceiver<ObjectRef<Job>>, context: Arc<Context>) {
-    let mut failed = HashSet::new();
+    // In an order, since what is done should not depend on chance.
+    let mut failed = BTreeMap::new();
     let mut again = Instant::now();
     loop {
         let news = if failed.is_empty() {
@@ -30,8 +31,8 @@ pub async fn look_after(mut told: mpsc::UnboundedReceiver<ObjectRef<Job>>, conte
         };
         let due = match news {
             Ok(None) => return,
-            Ok(Some(job)) => HashSet::from([job]),
-            Err(_) => mem::take(&mut failed),
+            Ok(Some(job)) => vec![job],
+            Err(_) => mem::take(&mut failed).into_values().collect(),
         };
         for job in due {
             let Err(error) = release(&job, &context).await else {
@@ -43,7 +44,7 @@ pub async fn look_after(mut told: mpsc::UnboundedReceiver<ObjectRef<Job>>, conte
             if failed.is_empty() {
                 again = Instant::now() + RETRY;
             }
-            failed.insert(job);
+            failed.insert((job.namespace.clone(), job.name.clone()), job);
         }
     }
 }
