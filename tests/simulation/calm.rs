@@ -1,9 +1,6 @@
 //! Runs in which nothing goes wrong, and that a run is always the same.
 
-use super::{
-    scenario::{Deed, Scenario},
-    world::run,
-};
+use super::{scenario::Scenario, world::run};
 
 #[test]
 fn a_job_runs_to_its_end_with_five_requests() {
@@ -14,12 +11,6 @@ fn a_job_runs_to_its_end_with_five_requests() {
     assert_eq!(report.violation, None, "{story}");
     // One more puts the finalizer on the Job.
     assert_eq!(report.calls, 6, "{story}");
-}
-
-#[test]
-fn a_cancelled_job_ends() {
-    let report = run(&Scenario::calm(2).with(&[(4_000, Deed::Cancel(0))]));
-    assert_eq!(report.violation, None);
 }
 
 #[test]

@@ -16,10 +16,20 @@ const FOREIGN: [&str; 2] = ["example.com/backup", "example.com/audit"];
 
 /// How many finalizers of somebody else are on it.
 pub fn foreign(object: &Value) -> usize {
-    let finalizers = object["metadata"]["finalizers"].as_array();
-    let all = finalizers.into_iter().flatten();
-    all.filter(|it| FOREIGN.iter().any(|theirs| it == theirs))
-        .count()
+    count(&finalizers(object))
+}
+
+fn count(finalizers: &[Value]) -> usize {
+    finalizers.iter().filter(|it| is_foreign(it)).count()
+}
+
+fn is_foreign(finalizer: &Value) -> bool {
+    FOREIGN.iter().any(|theirs| finalizer == theirs)
+}
+
+fn finalizers(object: &Value) -> Vec<Value> {
+    let there = object["metadata"]["finalizers"].as_array();
+    there.cloned().unwrap_or_default()
 }
 
 impl World {
@@ -43,11 +53,9 @@ impl World {
             if foreign(&object) > 0 {
                 continue;
             }
-            let there = object["metadata"]["finalizers"].as_array();
-            let mut finalizers = vec![json!(FOREIGN[0])];
-            finalizers.extend(there.into_iter().flatten().cloned());
-            finalizers.push(json!(FOREIGN[1]));
-            self.hold_with(&key, &object, &finalizers);
+            let [before, after] = FOREIGN.map(|it| vec![json!(it)]);
+            let all = [before, finalizers(&object), after].concat();
+            self.hold_with(&key, &object, &all);
         }
     }
 
@@ -62,16 +70,12 @@ impl World {
             .map(|(key, object)| (key.clone(), object.as_ref().clone()))
             .collect();
         for (key, object) in held {
-            let there = object["metadata"]["finalizers"].as_array();
-            let mut left = there.cloned().unwrap_or_default();
-            if let Some(place) = left
-                .iter()
-                .position(|it| FOREIGN.iter().any(|theirs| it == theirs))
-            {
+            let mut left = finalizers(&object);
+            if let Some(place) = left.iter().position(is_foreign) {
                 left.remove(place);
             }
             self.hold_with(&key, &object, &left);
-            if foreign(&json!({"metadata": {"finalizers": left}})) > 0 {
+            if count(&left) > 0 {
                 self.after(2_000, 20_000, Event::Deed(Deed::Unhold(number)));
             }
         }
@@ -79,15 +83,13 @@ impl World {
 
     fn hold_with(&mut self, key: &Key, object: &Value, finalizers: &[Value]) {
         let uid = object["metadata"]["uid"].as_str().unwrap_or_default();
-        let before = self.checks.foreign.remove(uid);
-        let count = foreign(&json!({"metadata": {"finalizers": finalizers}}));
-        self.checks.foreign.insert(uid.to_owned(), count);
+        let before = foreign(object);
+        self.checks
+            .foreign
+            .insert(uid.to_owned(), count(finalizers));
         let change = json!({"metadata": {"finalizers": finalizers}});
         if !self.request("PATCH", key, &change).is_success() {
-            self.checks.foreign.remove(uid);
-            if let Some(before) = before {
-                self.checks.foreign.insert(uid.to_owned(), before);
-            }
+            self.checks.foreign.insert(uid.to_owned(), before);
         }
     }
 
@@ -104,7 +106,7 @@ impl World {
             self.checks.people_strip(&agent.pod);
         }
         self.checks.held_jobs.remove(&uid);
-        self.checks.stripped.insert(uid.clone());
+        self.checks.people_strip(&uid);
         self.checks.foreign.remove(&uid);
         self.request("PATCH", &key, &json!({"metadata": {"finalizers": null}}));
         self.request("DELETE", &key, &Value::Null);

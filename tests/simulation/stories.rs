@@ -16,14 +16,14 @@ use super::{
 pub struct Story {
     pub name: &'static str,
     pub scenario: Scenario,
-    /// The reasons that the Job's status names one after the other; of each Job that had the name.
+    /// The reasons that the Job's status names one after the other; of each Job, if there are several.
     told: String,
     attempts: usize,
     /// So many agents begin.
     starts: usize,
     /// So many requests it takes.
     calls: u64,
-    /// All is settled so many seconds after the last deed, at the latest.
+    /// The last Job has ended so many seconds after the last deed, at the latest.
     within: u64,
 }
 
@@ -78,6 +78,11 @@ fn then(deeds: &[(u64, Deed)]) -> Scenario {
         works: Some(WORKS),
         ..Scenario::calm(7).with(deeds)
     }
+}
+
+/// The same with both nodes.
+fn both(at: u64, deed: fn(usize) -> Deed) -> [(u64, Deed); 2] {
+    [(at, deed(0)), (at, deed(1))]
 }
 
 fn story(

@@ -5,7 +5,7 @@ use super::{
         api::Resource,
         scenario::{Deed, Scenario},
     },
-    Story, WORKS, story, then,
+    Story, WORKS, both, story, then,
 };
 
 pub fn all() -> Vec<Story> {
@@ -13,7 +13,7 @@ pub fn all() -> Vec<Story> {
 }
 
 fn at_the_start() -> Vec<Story> {
-    let never = [(5, Deed::Silence(0)), (5, Deed::Silence(1))];
+    let never = both(5, Deed::Silence);
     let late = [
         (58_000, Deed::Return(0)),
         (58_000, Deed::Return(1)),
@@ -139,7 +139,6 @@ fn nodes() -> Vec<Story> {
         works: Some(10 * WORKS),
         ..scenario
     };
-    let both = |at, deed: fn(usize) -> Deed| [(at, deed(0)), (at, deed(1))];
     vec![
         story(
             "its node removed",

@@ -6,7 +6,7 @@ use super::{
         faults::Fault,
         scenario::{Deed, Scenario},
     },
-    Story, story, then,
+    Story, both, story, then,
 };
 
 pub fn all() -> Vec<Story> {
@@ -86,7 +86,7 @@ fn continuations() -> Vec<Story> {
 }
 
 fn pauses() -> Vec<Story> {
-    let never = [(5, Deed::Silence(0)), (5, Deed::Silence(1))];
+    let never = both(5, Deed::Silence);
     let often: Vec<(u64, Deed)> = (0..66)
         .flat_map(|n| {
             [
