@@ -91,8 +91,8 @@ pub enum ControllerError {
 /// Runs until SIGTERM or SIGINT.
 pub async fn run(options: Options) -> Result<(), ControllerError> {
     let client = connect().await?;
-    let leader = Leader::default();
-    let (again, _) = watch::channel(0);
+    let again = watch::Sender::default();
+    let leader = Leader::new(again.clone());
     let (stop_sender, stop) = watch::channel(false);
     let store_ca = ConfigMapName {
         namespace: options.namespace.clone(),
@@ -119,7 +119,7 @@ pub async fn run(options: Options) -> Result<(), ControllerError> {
         name: options.lease_name,
         identity: options.identity,
     };
-    let leading = tokio::spawn(leader::hold(client, lease, leader, again, stop));
+    let leading = tokio::spawn(leader::hold(client, lease, leader, stop));
 
     let backoff = Arc::new(Backoff::default());
     let (gone, told) = mpsc::unbounded_channel();

@@ -38,10 +38,11 @@ pub struct LeaseOptions {
     pub identity: String,
 }
 
-/// Tells whether this replica leads.
+/// Tells whether this replica leads, and each time that it begins to.
 #[derive(Clone, Debug, Default)]
 pub struct Leader {
     reign: Arc<Mutex<Reign>>,
+    again: watch::Sender<u64>,
 }
 
 #[derive(Clone, Copy, Debug, Default)]
@@ -53,6 +54,14 @@ struct Reign {
 }
 
 impl Leader {
+    /// Each step of `again` has all Jobs looked at.
+    pub fn new(again: watch::Sender<u64>) -> Leader {
+        Leader {
+            reign: Arc::default(),
+            again,
+        }
+    }
+
     /// True while the lease holds: writes with a precondition may go out.
     pub fn may_write(&self) -> bool {
         self.age().is_some_and(|age| age < DURATION)
@@ -77,9 +86,9 @@ impl Leader {
         self.reign().renewed.map(|at| at.elapsed())
     }
 
-    /// The lease was renewed so long `ago`; we may hear of it late. True when we could not write before,
-    /// whoever held it: Jobs that were looked at meanwhile were left alone.
-    pub fn renew(&self, ago: Duration) -> bool {
+    /// The lease was renewed so long `ago`; we may hear of it late. Jobs that were looked at while we could
+    /// not write, whoever held it, were left alone: their turn is now.
+    pub fn renew(&self, ago: Duration) {
         let begins = !self.may_write();
         let now = Instant::now();
         let mut reign = self.reign();
@@ -88,7 +97,10 @@ impl Leader {
             reign.began = Some(now);
         }
         drop(reign);
-        begins && self.may_write()
+        if begins && self.may_write() {
+            info!("leading");
+            self.again.send_modify(|steps| *steps += 1);
+        }
     }
 
     /// Another replica holds the lease.
@@ -101,21 +113,14 @@ impl Leader {
     }
 }
 
-/// Keeps the lease as long as it can, gives it back when `stop` turns true. Each time that this replica
-/// begins to lead, `again` has all Jobs looked at.
+/// Keeps the lease as long as it can, gives it back when `stop` turns true.
 pub async fn hold(
     client: Client,
     options: LeaseOptions,
     leader: Leader,
-    again: watch::Sender<u64>,
     stop: watch::Receiver<bool>,
 ) {
-    let watching = tokio::spawn(watch_lease(
-        client.clone(),
-        options.clone(),
-        leader.clone(),
-        again,
-    ));
+    let watching = tokio::spawn(watch_lease(client.clone(), options.clone(), leader.clone()));
     while !*stop.borrow() {
         if let Err(error) = manage(client.clone(), &options, stop.clone()).await {
             warn!(%error, lease = options.name, "the lease can't be managed; trying again");
@@ -149,12 +154,7 @@ async fn manage(
     task.await.map_or(Ok(()), |result| result.map(drop))
 }
 
-async fn watch_lease(
-    client: Client,
-    options: LeaseOptions,
-    leader: Leader,
-    again: watch::Sender<u64>,
-) {
+async fn watch_lease(client: Client, options: LeaseOptions, leader: Leader) {
     let api: Api<Lease> = Api::namespaced(client, &options.namespace);
     let config = everything().fields(&format!("metadata.name={}", options.name));
     let mut leases = watcher(api, config)
@@ -174,9 +174,8 @@ async fn watch_lease(
         let ours = lease.holder_identity.as_deref() == Some(options.identity.as_str());
         if !ours {
             leader.lose();
-        } else if lease.renew_time != last && leader.renew(ago(lease.renew_time.as_ref())) {
-            info!(identity = options.identity, "leading");
-            again.send_modify(|steps| *steps += 1);
+        } else if lease.renew_time != last {
+            leader.renew(ago(lease.renew_time.as_ref()));
         }
         last = lease.renew_time;
         if !ours && leads {
@@ -207,20 +206,24 @@ mod tests {
         leader
     }
 
-    #[test]
-    fn a_lease_that_was_let_run_out_begins_anew_when_it_is_renewed() {
-        assert!(Leader::default().renew(Duration::ZERO));
-        assert!(!renewed(Duration::ZERO).renew(Duration::ZERO));
-        assert!(renewed(DURATION).renew(Duration::ZERO));
+    #[tokio::test(start_paused = true)]
+    async fn a_lease_that_was_let_run_out_begins_anew_when_it_is_renewed() {
+        let leader = Leader::default();
+        for (passed, begun) in [(DURATION, 1), (DURATION / 2, 1), (DURATION, 2)] {
+            tokio::time::advance(passed).await;
+            leader.renew(Duration::ZERO);
+            assert_eq!(*leader.again.borrow(), begun);
+        }
     }
 
     #[test]
     fn a_renewal_that_is_heard_of_late_counts_from_when_it_was_made() {
         let late = Leader::default();
-        assert!(late.renew(DURATION - CREATE_MARGIN));
+        late.renew(DURATION - CREATE_MARGIN);
         assert_eq!((late.may_write(), late.may_create()), (true, false));
-        assert!(!late.renew(DURATION));
+        late.renew(DURATION);
         assert!(!late.may_write());
+        assert_eq!(*late.again.borrow(), 1);
         let time = MicroTime(Timestamp::now() - SignedDuration::from_secs(5));
         assert!(ago(Some(&time)) >= Duration::from_secs(5));
         let ahead = MicroTime(Timestamp::now() + SignedDuration::from_secs(5));

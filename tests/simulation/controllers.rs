@@ -23,7 +23,10 @@ use herdctl::{
     plan::settings::Settings,
 };
 use kube::runtime::reflector::ObjectRef;
-use tokio::{sync::mpsc, task::AbortHandle};
+use tokio::{
+    sync::{mpsc, watch},
+    task::AbortHandle,
+};
 
 use super::{
     api::Resource,
@@ -75,6 +78,8 @@ pub struct Running {
     /// Looks after the pods of Jobs that are gone.
     orphans: mpsc::UnboundedSender<ObjectRef<Job>>,
     after_orphans: AbortHandle,
+    /// Steps when all Jobs are to be looked at.
+    all: watch::Receiver<u64>,
     /// Jobs to look at again when the pass over them has ended.
     again: BTreeSet<Name>,
 }
@@ -112,10 +117,11 @@ impl World {
         let views = Views::new(self.scenario.bug == Some(Bug::OwnerNotLookedAt));
         let (started, skew) = (self.started, Arc::clone(&self.controllers[controller].skew));
         let ids = std::sync::atomic::AtomicU64::new(0);
+        let (steps, all) = watch::channel(0);
         let context = Context {
             caches: views.caches.clone(),
             cluster: Cluster::new(client.clone()),
-            leader: Leader::default(),
+            leader: Leader::new(steps),
             recent: Recent::default(),
             sightings: Sightings::default(),
             announcer: Announcer::new(client, format!("controller-{controller}")),
@@ -142,6 +148,7 @@ impl World {
             passes: BTreeMap::new(),
             orphans,
             after_orphans: after_orphans.abort_handle(),
+            all,
             again: BTreeSet::new(),
         });
         for resource in WATCHED {
@@ -216,6 +223,18 @@ impl World {
         if let Some(running) = &self.controllers[controller].running {
             let names = running.views.every_job();
             self.look_at(controller, names);
+        }
+    }
+
+    /// If the process says so itself.
+    pub fn look_at_all_if_told(&mut self, controller: usize) {
+        let Some(running) = &mut self.controllers[controller].running else {
+            return;
+        };
+        if running.all.has_changed().unwrap_or_default() {
+            running.all.mark_unchanged();
+            self.trace(format!("controller {controller} leads"));
+            self.look_at_all(controller);
         }
     }
 

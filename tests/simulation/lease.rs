@@ -71,14 +71,11 @@ impl World {
             return;
         };
         let leader = &running.context.leader;
-        if !ours {
+        if ours {
+            leader.renew(Duration::from_millis(self.now - self.lease.renewed));
+        } else {
             leader.lose();
         }
-        let ago = Duration::from_millis(self.now - self.lease.renewed);
-        let begins = ours && leader.renew(ago);
-        if begins {
-            self.trace(format!("controller {controller} leads"));
-            self.look_at_all(controller);
-        }
+        self.look_at_all_if_told(controller);
     }
 }

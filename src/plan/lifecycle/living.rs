@@ -77,7 +77,7 @@ fn with_pod(
     means: Means<'_>,
 ) -> Action {
     let job = seen.job;
-    let report = ending::report(status, pod.uid.as_str());
+    let report = ending::report(status);
     match evidence::conclude(pod, report.as_ref(), asked) {
         Conclusion::Over(end) => going_on::after(seen, status, Some(pod), &end, means),
         Conclusion::Unclear | Conclusion::Alive
@@ -226,9 +226,8 @@ fn lost(
     asked: Asked<'_>,
     means: Means<'_>,
 ) -> Action {
-    let uid = status.pod_uid(attempt);
-    let report = uid.and_then(|uid| ending::report(status, uid));
-    let never_seen = uid.is_none();
+    let report = ending::report(status);
+    let never_seen = status.pod_uid(attempt).is_none();
     let end = evidence::conclude_without_pod(&attempt.pod, never_seen, report.as_ref(), asked);
     going_on::after(seen, status, None, &end, means)
 }

@@ -24,11 +24,9 @@ fn is_doubtful(pod: &PodFacts, now: DateTime<Utc>) -> bool {
     pod.deleting && !pod.is_dead() && (pod.lost_with_its_node() || overdue)
 }
 
-/// The pod, with what the API server said of its node. Of a pod that nobody doubts that says nothing: it
-/// may not be the one that was asked for.
-pub(super) fn with_answer(pod: &PodFacts, looked: NodeLookup, now: DateTime<Utc>) -> PodFacts {
+/// The pod, with what the API server said of its node.
+pub(super) fn with_answer(pod: &PodFacts, looked: NodeLookup) -> PodFacts {
     let node_gone = match looked {
-        _ if !is_doubtful(pod, now) => None,
         NodeLookup::Gone => Some("it was removed from the cluster"),
         NodeLookup::OutOfService => Some("an administrator took it out of service"),
         NodeLookup::NotAsked | NodeLookup::Silent | NodeLookup::Heard => None,

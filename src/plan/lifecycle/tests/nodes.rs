@@ -55,14 +55,6 @@ fn the_node_is_asked_for_when_its_pod_should_be_dead_and_not_before() {
     assert!(matches!(next, Action::WriteStatus(_)), "{next:?}");
 }
 
-/// The answer may have been asked for another pod of this pass.
-#[test]
-fn what_is_said_of_a_node_is_not_said_of_a_pod_that_nobody_doubts() {
-    let job = running();
-    let fresh = with_node(&job, pod_running(), NodeLookup::Gone, at(30));
-    assert_eq!(fresh, Action::Wait(None));
-}
-
 #[test]
 fn only_a_node_that_is_no_more_proves_that_its_agent_is_dead() {
     for (node, dead) in [
