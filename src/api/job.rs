@@ -40,6 +40,7 @@ pub const MOST_ATTEMPTS: u32 = 64;
     doc = "One run of an Agent, with exactly one outcome. Apply it, and a pod runs the Claude CLI; the status tells how it goes and why it ended.",
     validation = final_phase_rule(),
     validation = resume_prompt_rule(),
+    validation = suspend_rule(),
     selectable = ".spec.agent",
     selectable = ".status.phase",
     selectable = ".status.exitReason",
@@ -100,7 +101,8 @@ pub struct JobSpec {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub resume: Option<ResumeFrom>,
     /// True: stop the agent gently and keep its session; the Job is pending with reason Suspended until
-    /// this is false or unset again, then a new attempt continues the session.
+    /// this is false or unset again, then a new attempt continues the session. Can't be set once the Job
+    /// has ended.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub suspend: Option<bool>,
     /// What to tell the agent when a suspended Job goes on. Can be set or changed only by the change
@@ -149,6 +151,25 @@ fn resume_prompt_rule() -> Rule {
         .field_path(".spec.resumePrompt")
 }
 
+/// Who suspends what has ended should hear of it.
+fn suspend_rule() -> Rule {
+    let suspended = |of: &str| format!("(has({of}.spec.suspend) && {of}.spec.suspend)");
+    Rule::new(format!(
+        "!{} || {} || !{}",
+        suspended("self"),
+        suspended("oldSelf"),
+        has_ended("oldSelf")
+    ))
+    .message("suspend: this Job has ended; to go on with its session, run herdctl jobs resume, or create a Job with spec.resume.job")
+    .field_path(".spec.suspend")
+}
+
+fn has_ended(job: &str) -> String {
+    format!(
+        "(has({job}.status) && has({job}.status.phase) && {job}.status.phase in ['completed', 'failed', 'cancelled'])"
+    )
+}
+
 /// The fields of a status that never change once its phase is final.
 pub const FROZEN: [&str; 10] = [
     "phase",
@@ -175,10 +196,12 @@ fn final_phase_rule() -> Rule {
         })
         .collect();
     Rule::new(format!(
-        "!has(oldSelf.status) || !has(oldSelf.status.phase) || !(oldSelf.status.phase in ['completed', 'failed', 'cancelled']) || (has(self.status) && {})",
+        "!{} || (has(self.status) && {})",
+        has_ended("oldSelf"),
         same.join(" && ")
     ))
-    .message("status: this Job has ended, its outcome never changes").field_path(".status")
+    .message("status: this Job has ended, its outcome never changes")
+    .field_path(".status")
 }
 
 /// How the run goes and why it ended. Written by the operator alone.

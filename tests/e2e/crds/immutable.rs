@@ -143,6 +143,19 @@ async fn a_job_is_suspended_and_goes_on_as_often_as_one_likes() {
 }
 
 #[tokio::test]
+async fn a_job_that_has_ended_can_not_be_suspended_any_more() {
+    let team = Team::shared().await;
+    let name = team.job(&unique("nobody")).await;
+    team.change(&name, json!({"suspend": true})).await;
+    team.pending(&name, Reason::Suspended).await;
+    team.cancel(&name).await;
+    team.finished(&name).await;
+    team.change(&name, json!({"suspend": false})).await;
+    let again = vec![("a suspension", json!({"suspend": true}), "spec.suspend")];
+    assert_fixed(&team.jobs(), &name, again).await;
+}
+
+#[tokio::test]
 async fn a_resume_prompt_comes_with_the_end_of_a_suspension_and_at_no_other_time() {
     let team = Team::shared().await;
     let name = team.job(&unique("nobody")).await;

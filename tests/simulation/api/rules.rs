@@ -53,6 +53,9 @@ pub fn check(key: &Key, old: Option<&Value>, new: &Value, lenient: bool) -> Resu
     if asked["cancel"] == true && asks["cancel"] != true {
         return Err(invalid(key, "spec.cancel", "cancel can't be taken back"));
     }
+    if asked["suspend"] != true && asks["suspend"] == true && is_final(was) {
+        return Err(invalid(key, "spec.suspend", "suspend: this Job has ended"));
+    }
     let resumes =
         asked["suspend"] == true && asks["suspend"] != true && was["reason"] == "Suspended";
     if asked["resumePrompt"] != asks["resumePrompt"] && !resumes {

@@ -156,7 +156,7 @@ fn pauses() -> Vec<Story> {
             "suspended sixty-six times",
             then(&never).with(&often),
             &format!("{}ResumeFailed", "Starting Suspended ".repeat(64)),
-            (64, 0, 488, 2),
+            (64, 0, 484, 2),
         ),
     ]
 }
