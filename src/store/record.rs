@@ -292,7 +292,9 @@ impl Record {
         }
     }
 
-    /// Writes to the session's transcript: at `offset`, and whatever lay behind is gone.
+    /// Writes to the session's transcript: at `offset`, and whatever lay behind is gone. What is there already
+    /// stays with all behind it: a shipper that starts again sends everything anew, and may not come to its
+    /// end.
     pub fn transcribe(
         &mut self,
         offset: u64,
@@ -313,10 +315,13 @@ impl Record {
             let message = format!("the store holds {length} bytes of the transcript, not {offset}");
             return Err(Refusal::new(RefusalReason::Gap, message).at(length).into());
         }
-        file.set_len(offset).map_err(failed)?;
-        if let Err(error) = disk.write(&file, body, offset) {
-            file.set_len(offset).map_err(Failed::Lost)?;
-            return Err(failed(error));
+        let is_there = end <= length && read(&file, offset, end - offset).map_err(failed)? == body;
+        if !is_there {
+            file.set_len(offset).map_err(failed)?;
+            if let Err(error) = disk.write(&file, body, offset) {
+                file.set_len(offset).map_err(Failed::Lost)?;
+                return Err(failed(error));
+            }
         }
         Ok(Written {
             length: end,

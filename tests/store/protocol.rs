@@ -273,6 +273,11 @@ async fn a_transcript_is_appended_or_begun_anew() {
     let gap = ship.transcribe("job", 1, 7, "x").await.refusal();
     assert_eq!((gap.reason, gap.length), (RefusalReason::Gap, Some(6)));
     assert_eq!(server.read("ns/jobs/job/session.jsonl"), b"012345");
+    // A shipper that starts again begins at its start, and destroys nothing.
+    assert_eq!(ship.transcribe("job", 1, 0, "0123").await.length(), 4);
+    assert_eq!(server.read("ns/jobs/job/session.jsonl"), b"012345");
+    assert_eq!(ship.transcribe("job", 1, 4, "456").await.length(), 7);
+    assert_eq!(server.read("ns/jobs/job/session.jsonl"), b"0123456");
     assert_eq!(ship.transcribe("job", 1, 0, "ab").await.length(), 2);
     assert_eq!(server.read("ns/jobs/job/session.jsonl"), b"ab");
     let far = ship
