@@ -101,6 +101,11 @@ impl Store {
         self.arrived().otherwise = Some(answer);
     }
 
+    /// Answers the next requests about the transcript like this.
+    pub fn answer_next_transcripts(&self, answers: &[Answer]) {
+        self.arrived().next_transcripts.extend(answers);
+    }
+
     /// Answers every request about the transcript like this from now on.
     pub fn answer_transcripts(&self, answer: Answer) {
         self.arrived().transcript_answer = Some(answer);

@@ -52,6 +52,18 @@ fn it_is_whole_before_the_verdict_is_there() {
 }
 
 #[test]
+fn a_store_that_is_back_a_moment_after_the_end_has_all_of_it_too() {
+    let store = Store::new();
+    store.answer_next_transcripts(&[Answer::No(RefusalReason::Retry)]);
+    let mut pod = pod(&store);
+    let last_words = format!("echo one > {}; exit 3", transcript(&pod).display());
+    pod.exec(Start::First, &last_words).end();
+    pod.ship_left();
+    assert_eq!(store.arrived().transcript_before_verdict, "one\n".len());
+    assert_all_arrived(&pod, &store);
+}
+
+#[test]
 fn what_is_appended_follows_while_the_agent_runs() {
     let store = Store::new();
     let mut pod = pod(&store);

@@ -218,13 +218,13 @@ impl Courier {
         };
         // With the verdict the record may be closed: what belongs to it comes before.
         if segment.ends_within(position, self.buffer.len())? {
-            self.transcript.finish(&mut self.store, &mut self.buffer);
+            self.finish_transcript()?;
         }
         let count = segment.read(position, &mut self.buffer)?;
         if count == 0 {
             match is_last {
                 true if segment.has_verdict()? => {}
-                true => self.transcript.finish(&mut self.store, &mut self.buffer),
+                true => self.finish_transcript()?,
                 false => self.transcript.keep_up(&mut self.store, &mut self.buffer),
             }
             return Ok(Step::AtEnd);
@@ -233,6 +233,16 @@ impl Courier {
         self.take_position(segment, position)?;
         self.transcript.keep_up(&mut self.store, &mut self.buffer);
         Ok(Step::Appended)
+    }
+
+    /// Sends what is left of the transcript, which must not lack because the store comes back just after it was
+    /// tried. A store that is there and does not take it holds nothing up.
+    fn finish_transcript(&mut self) -> Result<(), No> {
+        if !self.transcript.finish(&mut self.store, &mut self.buffer) {
+            self.store.open(CALL_TIMEOUT)?;
+            self.transcript.finish(&mut self.store, &mut self.buffer);
+        }
+        Ok(())
     }
 
     /// Goes on from where the store says that it is.

@@ -69,6 +69,16 @@ pub enum Trouble {
     Apart(u64),
 }
 
+impl Trouble {
+    /// True when the same may succeed later.
+    fn passes(&self) -> bool {
+        matches!(
+            self,
+            Trouble::Store(No::Busy(_) | No::Full(_) | No::Unreachable(_))
+        )
+    }
+}
+
 impl From<io::Error> for Trouble {
     fn from(error: io::Error) -> Trouble {
         Trouble::File(error.into())
@@ -139,7 +149,8 @@ impl Transcript {
     /// Sends what is new, if it is time to.
     pub fn keep_up(&mut self, store: &mut Store, buffer: &mut [u8]) {
         if Instant::now() >= self.next {
-            self.send(store, buffer, BUDGET);
+            // Said already; its time comes again.
+            let _ = self.send(store, buffer, BUDGET);
         }
     }
 
@@ -148,24 +159,27 @@ impl Transcript {
         self.file.as_ref().map(|_| self.next)
     }
 
-    /// Sends all that is left; the agent's processes are gone. There is no next time, so what turns out not
-    /// to fit what the store has is sent anew at once.
-    pub fn finish(&mut self, store: &mut Store, buffer: &mut [u8]) {
-        self.send(store, buffer, LAST_BUDGET);
-        if self.sent.is_none() {
-            self.send(store, buffer, LAST_BUDGET);
-        }
+    /// Sends all that is left; the agent's processes are gone. What turns out not to fit what the store has is
+    /// sent anew at once. False when the store could not take it now.
+    pub fn finish(&mut self, store: &mut Store, buffer: &mut [u8]) -> bool {
+        let trouble = match self.send(store, buffer, LAST_BUDGET) {
+            Err(trouble) if !trouble.passes() => self.send(store, buffer, LAST_BUDGET),
+            result => result,
+        };
+        !trouble.is_err_and(|trouble| trouble.passes())
     }
 
-    fn send(&mut self, store: &mut Store, buffer: &mut [u8], budget: Duration) {
+    fn send(
+        &mut self,
+        store: &mut Store,
+        buffer: &mut [u8],
+        budget: Duration,
+    ) -> Result<(), Trouble> {
         let result = self.try_send(store, buffer, Instant::now() + budget);
         let pause = if result.is_ok() { EVERY } else { AFTER_ERROR };
         self.next = Instant::now() + pause;
-        let Err(trouble) = result else { return };
-        if !matches!(
-            trouble,
-            Trouble::Store(No::Busy(_) | No::Full(_) | No::Unreachable(_))
-        ) {
+        let Err(trouble) = result else { return Ok(()) };
+        if !trouble.passes() {
             // Nobody knows what the store has now.
             self.sent = None;
         }
@@ -174,6 +188,7 @@ impl Transcript {
             say(&sentence);
             self.said = Some(sentence);
         }
+        Err(trouble)
     }
 
     fn try_send(

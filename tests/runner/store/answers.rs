@@ -60,6 +60,7 @@ pub struct Arrived {
     pub token: String,
     pub next: VecDeque<Answer>,
     pub otherwise: Option<Answer>,
+    pub next_transcripts: VecDeque<Answer>,
     pub transcript_answer: Option<Answer>,
 }
 
@@ -138,7 +139,7 @@ async fn transcript(
     headers: HeaderMap,
     body: Bytes,
 ) -> Response {
-    let own = arrived.lock().unwrap().transcript_answer;
+    let own = arrived.lock().unwrap().about_transcript();
     let take = |arrived: &mut Arrived| {
         if place.offset == 0 {
             arrived.transcript.clear();
@@ -160,7 +161,7 @@ async fn session(
     Path(whose): Whose,
     headers: HeaderMap,
 ) -> Response {
-    let own = arrived.lock().unwrap().transcript_answer;
+    let own = arrived.lock().unwrap().about_transcript();
     let take = |arrived: &mut Arrived| {
         arrived.sessions += 1;
         let Some(session) = arrived.session.clone() else {
@@ -224,6 +225,10 @@ fn refuse(reason: RefusalReason, length: Option<u64>) -> Response {
 }
 
 impl Arrived {
+    fn about_transcript(&mut self) -> Option<Answer> {
+        self.next_transcripts.pop_front().or(self.transcript_answer)
+    }
+
     fn how(&mut self) -> Answer {
         let next = self.next.pop_front();
         next.or(self.otherwise).unwrap_or(Answer::Good)
