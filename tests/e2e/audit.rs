@@ -1,6 +1,6 @@
 //! The API server's own record of who asked what.
 
-use std::fs;
+use std::{collections::BTreeMap, fs};
 
 use chrono::{DateTime, Utc};
 use serde::Deserialize;
@@ -23,6 +23,8 @@ pub struct Request {
 #[derive(Clone, Debug, Deserialize)]
 struct User {
     username: String,
+    #[serde(default)]
+    extra: BTreeMap<String, Vec<String>>,
 }
 
 #[derive(Clone, Debug, Default, Deserialize)]
@@ -70,6 +72,26 @@ impl Request {
             .map_or(0, |answer| answer.code)
     }
 
+    /// The pod whose token was shown.
+    pub fn pod(&self) -> Option<&str> {
+        let pods = self
+            .user
+            .extra
+            .get("authentication.kubernetes.io/pod-name")?;
+        pods.first().map(String::as_str)
+    }
+
+    /// It took or renewed the lease.
+    pub fn renewed_lease(&self) -> bool {
+        self.verb == "patch" && self.object().resource == "leases" && self.code() == 200
+    }
+
+    /// It changed something that a Job or a pod is.
+    pub fn is_write(&self) -> bool {
+        let reads = matches!(self.verb.as_str(), "get" | "list" | "watch");
+        !reads && !self.is_event() && self.object().resource != "leases"
+    }
+
     /// True for what goes on whether there are Jobs or not: the lease and the watches.
     fn is_upkeep(&self) -> bool {
         self.verb == "watch" || self.object().resource == "leases"
@@ -114,6 +136,13 @@ impl Request {
 /// The requests of the operator's part (`controller`, `store` or `gateway`) since then, but for upkeep, in
 /// the order in which they were received.
 pub fn by(part: &str, since: DateTime<Utc>) -> Vec<Request> {
+    let mut requests = all_by(part, since);
+    requests.retain(|request| !request.is_upkeep());
+    requests
+}
+
+/// The same with upkeep.
+pub fn all_by(part: &str, since: DateTime<Utc>) -> Vec<Request> {
     let user = cluster::user(part);
     let log = fs::read_to_string(cluster::audit_log()).unwrap();
     let mut requests: Vec<Request> = log
@@ -123,7 +152,7 @@ pub fn by(part: &str, since: DateTime<Utc>) -> Vec<Request> {
         .filter(|request: &Request| {
             request.stage == "ResponseComplete" && request.user.username == user
         })
-        .filter(|request| request.received >= since && !request.is_upkeep())
+        .filter(|request| request.received >= since)
         .collect();
     requests.sort_by_key(|request| request.received);
     requests

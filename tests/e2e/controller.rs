@@ -51,6 +51,15 @@ impl Controller {
         }
     }
 
+    /// The one in this pod.
+    pub fn in_pod(uid: &str) -> Controller {
+        let mut living = node::operator_in(uid, "controller");
+        assert_eq!(living.len(), 1, "{living:?}");
+        Controller {
+            process: living.remove(0),
+        }
+    }
+
     pub fn freeze(self) -> Frozen {
         assert!(self.process.signal(Signal::STOP), "the controller is gone");
         Frozen { controller: self }
@@ -76,6 +85,14 @@ impl Frozen {
             self.controller.process.signal(Signal::STOP);
         }
         false
+    }
+
+    /// Lets it go on, as the process that it was.
+    pub fn wake(self) {
+        assert!(
+            self.controller.process.lives(),
+            "it did not outlive its rest"
+        );
     }
 
     /// Ends the process as a crash does, without a chance to say a word, and returns once another runs.

@@ -10,3 +10,4 @@ mod lost_node;
 mod processes;
 pub mod second_node;
 mod taken;
+mod two_leaders;

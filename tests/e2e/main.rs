@@ -3,8 +3,8 @@
 //! chart and hands both over by environment variables.
 //!
 //! After the install nobody but the chart's service accounts and the user `dev` acts, who holds the
-//! built-in role `edit` in three namespaces, and for namespaces that come and go the account `platform`,
-//! which may make them and bind that role. Tests run side by side, so each takes names of its own; those
+//! built-in role `edit` in three namespaces, and for what a cluster's operators do the account `platform`:
+//! make namespaces, care for nodes, scale the controller. Tests run side by side, so each takes names of its own; those
 //! that stop or count what all share take the cluster for themselves (see [`cluster::Turn`]).
 
 // What the tests share.
@@ -14,6 +14,7 @@ mod controller;
 mod history;
 mod judge;
 mod kubectl;
+mod moments;
 mod node;
 mod own;
 mod status;

@@ -107,6 +107,11 @@ pub fn operator(component: &str) -> Vec<Process> {
     living("/pod", "herd-operator", component)
 }
 
+/// The same of one of its pods.
+pub fn operator_in(pod_uid: &str, component: &str) -> Vec<Process> {
+    living(&format!("/pod{pod_uid}"), "herd-operator", component)
+}
+
 /// The living processes of the runner in a pod: those that `ship`, or that `exec`.
 pub fn runner(pod_uid: &str, verb: &str) -> Vec<Process> {
     living(&format!("/pod{pod_uid}"), "herd-runner", verb)
