@@ -22,9 +22,9 @@ use crate::{
         proof, reader,
         run::{Run, store},
     },
-    status::assert_ended,
+    status::{assert_ended, status},
     team::{Team, namespace::TEAM_A},
-    wait::RUN,
+    wait::{RUN, until_true},
 };
 
 /// Longer than the API server lets any other request take.
@@ -34,6 +34,8 @@ const FOLLOWERS: usize = 100;
 const LONG: Duration = Duration::from_secs(240);
 /// So often another user's request is timed, before and while.
 const ASKED: usize = 40;
+/// So long what else goes on on the machine may slow another user's requests down: less than the run takes.
+const UNTIL_QUIET: Duration = Duration::from_secs(100);
 /// What a busy machine may add to a request, whoever follows.
 const NOISE: Duration = Duration::from_millis(15);
 /// So long the API server is away in between, in seconds: enough to be noticed.
@@ -64,11 +66,18 @@ async fn a_run_of_150_seconds_is_followed_in_one_connection_beside_a_hundred_oth
         .into_iter()
         .map(|reading| tokio::spawn(async move { reading.into_rest(LONG).await }));
     let reading: Vec<_> = reading.collect();
-    let meanwhile = median_list(&other).await;
-    println!("another user's list of pods: {before:?} before, {meanwhile:?} beside {FOLLOWERS}");
+    until_true("another user waits no longer", UNTIL_QUIET, || async {
+        let meanwhile = median_list(&other).await;
+        let seen = format!("{before:?} before, {meanwhile:?} beside {FOLLOWERS} followers");
+        println!("another user's list of pods: {seen}");
+        (meanwhile <= before * 3 / 2 + NOISE)
+            .then_some(())
+            .ok_or(seen)
+    })
+    .await;
     assert!(
-        meanwhile <= before * 3 / 2 + NOISE,
-        "another user waits {meanwhile:?} instead of {before:?}"
+        !status(&team.get(&job).await).is_final(),
+        "nobody follows any more"
     );
     let (bytes, arrivals) = dev.await.unwrap();
     let sealed = proof::sealed(&team, TEAM_A, &job).await;
