@@ -116,6 +116,7 @@ impl World {
             Deed::Mute(controller, time) => {
                 self.controllers[controller].mute_until = self.now + time;
             }
+            Deed::GiveLease(controller) => self.take_lease(controller),
             Deed::ListAgain(controller, resource, behind) => {
                 self.checks.agents_listed_again |= resource == Resource::Agents;
                 self.list_again(controller, resource, behind);

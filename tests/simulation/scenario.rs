@@ -62,6 +62,8 @@ pub enum Deed {
     Pause(usize, u64),
     /// For so many milliseconds no renewal of its lease arrives.
     Mute(usize, u64),
+    /// Somebody writes into the lease that this one holds it.
+    GiveLease(usize),
     ListAgain(usize, Resource, usize),
     Skew(usize, i64),
     /// All that was broken is whole again.

@@ -12,6 +12,8 @@ use crate::{
 };
 
 const KILLS: usize = 20;
+/// How often an agent may end later than the next sidecar starts.
+const TRIES: u32 = 10;
 
 #[tokio::test]
 async fn a_sidecar_that_is_killed_twenty_times_during_a_run_brings_all_of_it() {
@@ -53,11 +55,26 @@ async fn a_sidecar_that_is_killed_before_it_hands_the_spool_over_starts_again() 
 #[tokio::test]
 async fn a_run_that_ends_while_its_sidecar_is_dead_waits_for_the_next_one() {
     let team = Team::shared().await;
-    let key = unique("sidecar");
-    let run = Run::start(&team, &format!("wait-for-release-{key}")).await;
+    for _ in 0..TRIES {
+        let key = unique("sidecar");
+        let run = Run::start(&team, &format!("wait-for-release-{key}")).await;
+        let waits = ends_without_ship(&team, &run, &key).await;
+        let sealed = run.sealed().await;
+        assert_ended(&sealed.job, ExitReason::Success, Reason::Completed);
+        sealed.assert_intact();
+        if waits {
+            return;
+        }
+    }
+    panic!("in {TRIES} tries a sidecar was there before the agent had left");
+}
+
+/// Kills the sidecar and lets the agent end. True: the runner waits for the next one; false: that was there too
+/// soon to tell.
+async fn ends_without_ship(team: &Team, run: &Run<'_>, key: &str) -> bool {
     team.asks(&session(&team.get(&run.job).await)).await;
-    kill_ships_until_they_pause(&run).await;
-    team.release(&key).await;
+    kill_ships_until_they_pause(run).await;
+    team.release(key).await;
     until_true("the agent has left", RUN, || async {
         match node::agent_processes(&run.pod_uid) {
             left if left.is_empty() => Ok(()),
@@ -65,23 +82,16 @@ async fn a_run_that_ends_while_its_sidecar_is_dead_waits_for_the_next_one() {
         }
     })
     .await;
-    assert_eq!(
-        node::runner(&run.pod_uid, "exec").len(),
-        1,
-        "the runner has left"
-    );
+    let waits = !node::runner(&run.pod_uid, "exec").is_empty();
+    let is_next_there = !node::runner(&run.pod_uid, "ship").is_empty();
     let arrived = String::from_utf8(volume::output(TEAM_A, &run.job)).unwrap();
-    assert!(
-        !arrived.contains("Released."),
-        "a sidecar was too fast: {arrived}"
-    );
-    let sealed = run.sealed().await;
-    assert_ended(&sealed.job, ExitReason::Success, Reason::Completed);
-    sealed.assert_intact();
+    let is_late = is_next_there || arrived.contains("Released.");
+    assert!(waits || is_late, "the runner has left");
+    !is_late
 }
 
-/// Returns when the kubelet pauses for 20 s before it starts the next one, which is longer than an agent
-/// needs for its end.
+/// Returns when the kubelet pauses before it starts the next one: for two seconds on this cluster, in which an
+/// agent mostly ends.
 async fn kill_ships_until_they_pause(run: &Run<'_>) {
     const STARTS_BEFORE: i32 = 2;
     until_true("the kubelet pauses", RUN, || async {

@@ -168,15 +168,27 @@ fn lapses() -> Vec<Story> {
         (19_000, Deed::Cancel(0)),
         (70_000, Deed::Heal),
     ]);
-    vec![story(
-        "cancelled while the lease runs out",
-        Scenario {
-            faults: [(6, Fault::Slow(9_000))].into(),
-            ..muted
-        },
-        "Starting Working Cancelling Cancelled",
-        (1, 1, 8, 2),
-    )]
+    let given = then(&[(5_000, Deed::GiveLease(1)), (8_000, Deed::Cancel(0))]);
+    vec![
+        story(
+            "cancelled while the lease runs out",
+            Scenario {
+                faults: [(6, Fault::Slow(9_000))].into(),
+                ..muted
+            },
+            "Starting Working Cancelling Cancelled",
+            (1, 1, 8, 2),
+        ),
+        story(
+            "cancelled when the lease was given to another",
+            Scenario {
+                controllers: 2,
+                ..given
+            },
+            "Starting Working Cancelling Cancelled",
+            (1, 1, 8, 2),
+        ),
+    ]
 }
 
 fn agents() -> Vec<Story> {
