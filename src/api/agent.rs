@@ -138,7 +138,7 @@ pub struct AgentSpec {
     /// node died. resume continues the session in a new pod, fail ends the Job. Default: resume.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub on_disruption: Option<OnDisruption>,
-    /// How many attempts may be lost to disruptions before the Job fails; pauses don't count. Default: 3.
+    /// The Job fails once so many of its attempts were lost to disruptions; pauses don't count. Default: 3.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(range(min = 1, max = 32))]
     pub max_attempts: Option<u32>,

@@ -8,6 +8,7 @@ use std::{
 };
 
 use kube::ResourceExt;
+use tokio::time::Instant;
 
 use super::reconcile::ReconcileError;
 use crate::{api::job::Job, kubernetes::backoff};
@@ -15,10 +16,19 @@ use crate::{api::job::Job, kubernetes::backoff};
 /// What we knew was old: the watch brings the news within moments, and with it another look. This is for
 /// a watch that is far behind.
 const CONFLICT: Duration = Duration::from_millis(50);
+/// A Job that was not tried for so long is gone.
+const MEMORY: Duration = Duration::from_secs(2 * backoff::LAST.as_secs());
 
-/// Failures in a row, by the Job's UID.
+/// How a Job failed.
+struct Failures {
+    /// In a row.
+    count: u32,
+    last: Instant,
+}
+
+/// Failures by the Job's UID.
 pub struct Backoff {
-    failures: Mutex<BTreeMap<String, u32>>,
+    failures: Mutex<BTreeMap<String, Failures>>,
     /// Between 0 and 1; chance comes in here so that a simulation can bring its own.
     chance: fn() -> f64,
 }
@@ -48,15 +58,20 @@ impl Backoff {
     /// How long to wait after this error.
     pub fn after(&self, job: &Job, error: &ReconcileError) -> Duration {
         let mut failures = self.failures.lock().unwrap_or_else(PoisonError::into_inner);
-        let count = failures.entry(key(job)).or_default();
+        failures.retain(|_, it| it.last.elapsed() < MEMORY);
+        let count = failures.get(&key(job)).map_or(0, |it| it.count);
         let wait = if matches!(error, ReconcileError::Call(error) if error.is_conflict()) {
             CONFLICT
-                .saturating_mul(2_u32.saturating_pow(*count))
+                .saturating_mul(2_u32.saturating_pow(count))
                 .min(backoff::LAST)
         } else {
-            backoff::wait(*count, (self.chance)())
+            backoff::wait(count, (self.chance)())
         };
-        *count = count.saturating_add(1);
+        let failed = Failures {
+            count: count.saturating_add(1),
+            last: Instant::now(),
+        };
+        failures.insert(key(job), failed);
         wait
     }
 }
@@ -87,6 +102,21 @@ mod tests {
         assert_eq!(waits[9], LAST);
         backoff.reset(&job);
         assert_eq!(backoff.after(&job, &ReconcileError::Restless), FIRST);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_job_that_is_gone_is_forgotten() {
+        let backoff = Backoff::new(|| 1.0);
+        let job = |uid: &str| {
+            let mut job = Job::new("hello", JobSpec::default());
+            job.metadata.uid = Some(uid.to_owned());
+            job
+        };
+        backoff.after(&job("gone"), &ReconcileError::Restless);
+        tokio::time::advance(MEMORY).await;
+        backoff.after(&job("there"), &ReconcileError::Restless);
+        let failures = backoff.failures.lock().unwrap();
+        assert_eq!(failures.keys().collect::<Vec<_>>(), ["there"]);
     }
 
     #[test]

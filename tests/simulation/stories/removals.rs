@@ -1,7 +1,10 @@
 //! Jobs and pods that are deleted, and those who meddle with them.
 
 use super::{
-    super::scenario::{Deed, Likeness, Scenario},
+    super::{
+        faults::Fault,
+        scenario::{Deed, Likeness, Scenario},
+    },
     Story, story, then,
 };
 
@@ -154,6 +157,15 @@ fn meddling() -> Vec<Story> {
             then(&[(6_000, Deed::StripJob(0))]),
             "Starting Working",
             (1, 1, 9, 2),
+        ),
+        story(
+            "stripped while requests fail",
+            Scenario {
+                faults: (8..12).map(|call| (call, Fault::Refused(500))).collect(),
+                ..then(&[(6_000, Deed::StripJob(0))])
+            },
+            "Starting Working",
+            (1, 1, 13, 2),
         ),
         story(
             "stripped and made again",

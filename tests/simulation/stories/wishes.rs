@@ -168,7 +168,7 @@ fn lapses() -> Vec<Story> {
         (19_000, Deed::Cancel(0)),
         (70_000, Deed::Heal),
     ]);
-    let given = then(&[(5_000, Deed::GiveLease(1)), (8_000, Deed::Cancel(0))]);
+    let given = then(&[(5_000, Deed::GiveLease(0)), (8_000, Deed::Cancel(0))]);
     vec![
         story(
             "cancelled while the lease runs out",
@@ -186,7 +186,7 @@ fn lapses() -> Vec<Story> {
                 ..given
             },
             "Starting Working Cancelling Cancelled",
-            (1, 1, 8, 2),
+            (1, 1, 11, 10),
         ),
     ]
 }
