@@ -171,9 +171,12 @@ pub(super) fn schema_bytes_rule() -> Rule {
 /// One environment variable: a name, and a value or where the value comes from.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, KubeSchema)]
 #[serde(rename_all = "camelCase")]
-#[x_kube(validation = Rule::new("!(has(self.value) && has(self.valueFrom))").message("set value or valueFrom, not both"))]
+#[x_kube(
+    validation = Rule::new("!(has(self.value) && has(self.valueFrom))").message("set value or valueFrom, not both"),
+    validation = Rule::new("!(self.name in ['HOME', 'CLAUDE_CONFIG_DIR'])").message("HOME and CLAUDE_CONFIG_DIR can't be set: a Job goes on from what the CLI keeps in /home/agent/.claude").field_path(".name")
+)]
 pub struct EnvVar {
-    /// The variable's name.
+    /// The variable's name. HOME and CLAUDE_CONFIG_DIR are the operator's, which keeps the session there.
     #[schemars(
         length(min = 1, max = 256),
         regex(pattern = r"^[A-Za-z_][A-Za-z0-9_]*$")

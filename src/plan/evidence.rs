@@ -89,13 +89,9 @@ pub fn conclude(pod: &PodFacts, report: Option<&Verdict>, asked: Asked<'_>) -> C
 /// Concludes for an agent that nobody hears of any more, on a node that is silent: it is told what was
 /// asked for, or that its node is lost, before anybody knows that it is dead.
 pub fn conclude_unheard(pod: &PodFacts, report: Option<&Verdict>, asked: Asked<'_>) -> End {
-    let node = pod.node.as_deref().unwrap_or("of the pod");
     let (outcome, disrupted) = match asked_for(asked, &pod.name) {
         Some(outcome) => (outcome, false),
-        None => (
-            kubernetes::node_lost(node, "it has not been heard of"),
-            true,
-        ),
+        None => (kubernetes::node_lost(pod, "it has not been heard of"), true),
     };
     End {
         outcome,

@@ -34,18 +34,18 @@ pub(super) fn said(pod: &PodFacts) -> Option<Outcome> {
     if pod.reason.as_deref() == Some("Evicted") {
         return Some(evicted(&quote(pod.message.as_deref().unwrap_or_default())));
     }
-    let node = pod.node.as_deref().unwrap_or("of the pod");
     if let Some(words) = &pod.node_gone {
-        return Some(node_lost(node, words));
+        return Some(node_lost(pod, words));
     }
     let disruption = pod.disruption.as_ref()?;
     if pod.lost_with_its_node() {
-        return Some(node_lost(node, &quote(&disruption.message)));
+        return Some(node_lost(pod, &quote(&disruption.message)));
     }
     Some(evicted(&quote(&disruption.message)))
 }
 
-pub(super) fn node_lost(node: &str, words: &str) -> Outcome {
+pub(super) fn node_lost(pod: &PodFacts, words: &str) -> Outcome {
+    let node = pod.node.as_deref().unwrap_or("of the pod");
     Outcome {
         reason: Reason::NodeLost,
         message: format!("node {node} was lost: {words}"),
@@ -92,11 +92,11 @@ pub(super) fn by_exit_code(pod: &PodFacts, end: &Ended) -> Outcome {
     match (RunnerExit::from_code(end.code), end.reason.as_str()) {
         (_, "OOMKilled") if end.code != 0 => out_of_memory(),
         (_, word) if LOST.contains(&word) => node_lost(
-            pod.node.as_deref().unwrap_or("of the pod"),
+            pod,
             "it started again, or its container runtime did, and the agent's container was gone",
         ),
         (_, "StartError") if INTERRUPTED.iter().any(|it| end.message.contains(it)) => node_lost(
-            pod.node.as_deref().unwrap_or("of the pod"),
+            pod,
             "its kubelet or container runtime was interrupted as it started the agent's container",
         ),
         (_, "StartError" | "ContainerCannotRun") => fail(

@@ -228,16 +228,16 @@ fn credentials_reach_the_cli_by_reference_alone() {
 
 #[test]
 fn a_variable_of_the_agents_replaces_ours_of_the_same_name() {
-    let spec = spec(json!({"env": [{"name": "HOME", "value": "/workspace/home"}]}));
+    let spec = spec(json!({"env": [{"name": "TMPDIR", "value": "/workspace/tmp"}]}));
     let [_, agent] = containers(&spec);
-    let homes: Vec<_> = agent
+    let folders: Vec<_> = agent
         .env
         .unwrap()
         .into_iter()
-        .filter(|env| env.name == "HOME")
+        .filter(|env| env.name == "TMPDIR")
         .collect();
-    assert_eq!(homes.len(), 1);
-    assert_eq!(homes[0].value.as_deref(), Some("/workspace/home"));
+    assert_eq!(folders.len(), 1);
+    assert_eq!(folders[0].value.as_deref(), Some("/workspace/tmp"));
 }
 
 #[test]

@@ -217,6 +217,8 @@ async fn bad_variables_and_credentials_are_refused() {
             bad("a variable without a name", env(json!([{"value": "x"}])), "spec.env[0].name"),
             bad("a variable's name with a dash", env(json!([{"name": "A-B", "value": "x"}])), "spec.env[0].name"),
             bad("a variable twice", env(json!([{"name": "A", "value": "x"}, {"name": "A", "value": "y"}])), "spec.env[1]"),
+            bad("another home", env(json!([{"name": "HOME", "value": "/x"}])), "spec.env[0].name"),
+            bad("another place for sessions", env(json!([{"name": "CLAUDE_CONFIG_DIR", "value": "/x"}])), "spec.env[0].name"),
             bad("a number as a value", env(json!([{"name": "A", "value": 1}])), "spec.env[0].value"),
             bad(
                 "a Secret's reference without a key",
