@@ -49,7 +49,7 @@ pub fn settings() -> Settings {
         operator_image: "operator".into(),
         agent_image: "agent".into(),
         drain_timeout: Duration::from_secs(60),
-        seal_timeout: Duration::from_secs(60),
+        seal_timeout: Duration::from_secs(180),
         store: "https://store:8443".into(),
         ..Settings::default()
     }

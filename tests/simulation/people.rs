@@ -89,6 +89,13 @@ impl World {
             Deed::EditAgent => {
                 drop(self.request("PATCH", &agent(), &json!({"spec": {"model": "another"}})));
             }
+            Deed::FailLost => {
+                drop(self.request(
+                    "PATCH",
+                    &agent(),
+                    &json!({"spec": {"onDisruption": "fail"}}),
+                ));
+            }
             Deed::Silence(node) => self.silence(node),
             Deed::Unheard(node) => self.tell_ready(node),
             Deed::CreateAgain(number) => self.create_again(number),

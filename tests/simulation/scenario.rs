@@ -35,6 +35,8 @@ pub enum Deed {
     DeleteAgent,
     CreateAgent,
     EditAgent,
+    /// Its Jobs are to fail when a pod of theirs is lost.
+    FailLost,
     /// Nobody hears of a node, and it of nobody.
     Silence(usize),
     /// The cluster notices.

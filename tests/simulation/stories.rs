@@ -80,6 +80,20 @@ fn then(deeds: &[(u64, Deed)]) -> Scenario {
     }
 }
 
+/// Suspends it so many times, for five seconds each.
+fn paused(times: u64) -> Vec<(u64, Deed)> {
+    let pause = |n| {
+        [
+            (4_000 + n * 10_000, Deed::Suspend(0)),
+            (9_000 + n * 10_000, Deed::Resume(0)),
+        ]
+    };
+    (0..times).flat_map(pause).collect()
+}
+
+/// What comes of it each time, if its agent works.
+const PAUSED: &str = "Starting Working Suspending Suspended ";
+
 /// The same with both nodes.
 fn both(at: u64, deed: fn(usize) -> Deed) -> [(u64, Deed); 2] {
     [(at, deed(0)), (at, deed(1))]

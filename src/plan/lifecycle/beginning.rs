@@ -26,11 +26,7 @@ const FIRST_ATTEMPT: u32 = 1;
 pub(super) fn before_the_intent(seen: &Observed<'_>, means: Means<'_>) -> Action {
     let job = seen.job;
     if is_deleted(job) {
-        return if is_held(job) {
-            end_without_pod(job, &deleted(), means)
-        } else {
-            Action::Wait(None)
-        };
+        return end_without_pod(job, &deleted(), means);
     }
     if job.spec.cancel == Some(true) {
         return end_without_pod(job, &evidence::cancelled(), means);

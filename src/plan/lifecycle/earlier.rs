@@ -7,19 +7,18 @@ use crate::{api::job::Job, plan::facts::PodFacts};
 
 /// The next thing to do about one of them, if there is any.
 pub(super) fn see_off(job: &Job, pods: &[PodFacts]) -> Option<Action> {
-    let ours = pods.iter().filter(|pod| is_of(job, pod));
-    ours.filter(|pod| pod.held || !pod.deleting)
-        .find_map(|pod| {
-            if pod.is_dead() {
-                return pod.held.then(|| Action::ReleasePod {
-                    name: pod.name.clone(),
-                    uid: pod.uid.clone(),
-                    // The record goes on without it, so its seal is not waited for.
-                    sealed: true,
-                });
-            }
-            (!pod.deleting).then(|| delete_once(pod))
-        })
+    let mut ours = pods.iter().filter(|pod| is_of(job, pod));
+    ours.find_map(|pod| {
+        if pod.is_dead() {
+            return pod.held.then(|| Action::ReleasePod {
+                name: pod.name.clone(),
+                uid: pod.uid.clone(),
+                // The record goes on without it, so its seal is not waited for.
+                sealed: true,
+            });
+        }
+        (!pod.deleting).then(|| delete_once(pod))
+    })
 }
 
 /// One of the Job's pods is still there, and held.

@@ -7,7 +7,6 @@ use chrono::{DateTime, TimeDelta, Utc};
 
 use super::{
     Action, LookUp, Means, NamespaceLookup, Observed, PodLookup, delete_once, earlier, is_deleted,
-    is_held,
     whose::{self, PodIs},
 };
 use crate::{
@@ -61,7 +60,7 @@ pub(super) fn after_the_end(seen: &Observed<'_>, status: &JobStatus, means: Mean
         // The cache may not have a pod yet that was made just before: its finalizer would hold it for
         // ever, and what it still says would come after the record's end.
         PodLookup::NotSeen if must_close(status, attempt) => Action::LookUpPod,
-        PodLookup::NotSeen if is_deleted(job) && is_held(job) => Action::LookUpPod,
+        PodLookup::NotSeen if is_deleted(job) => Action::LookUpPod,
         _ if must_close(status, attempt) => close(job, means),
         _ => release_job(seen),
     }
@@ -147,7 +146,7 @@ pub(super) fn drain(
 
 /// Nothing says yet that this attempt's output is all there is: neither its verdict nor we.
 fn must_close(status: &JobStatus, attempt: &Attempt) -> bool {
-    attempt.closed.is_none() && status.report_on(attempt).is_none() && !status.is_sealed()
+    attempt.closed.is_none() && status.report_on(attempt).is_none()
 }
 
 fn close(job: &Job, means: Means<'_>) -> Action {
@@ -157,7 +156,7 @@ fn close(job: &Job, means: Means<'_>) -> Action {
 /// The Job's object goes last, after all pods that it had.
 fn release_job(seen: &Observed<'_>) -> Action {
     let job = seen.job;
-    if is_deleted(job) && is_held(job) && !earlier::hold(seen) {
+    if is_deleted(job) && !earlier::hold(seen) {
         Action::ReleaseJob
     } else {
         Action::Wait(None)

@@ -80,9 +80,7 @@ fn with_pod(
     let report = ending::report(status);
     match evidence::conclude(pod, report.as_ref(), asked) {
         Conclusion::Over(end) => going_on::after(seen, status, Some(pod), &end, means),
-        Conclusion::Unclear | Conclusion::Alive
-            if pod.deleting && seen.looked.node == NodeLookup::Silent =>
-        {
+        Conclusion::Unclear | Conclusion::Alive if seen.looked.node == NodeLookup::Silent => {
             let end = evidence::conclude_unheard(pod, report.as_ref(), asked);
             going_on::unheard(seen, status, pod, &end, means)
         }
@@ -162,7 +160,7 @@ fn follow(
 ) -> Action {
     if let AgentState::Running { since } = &pod.agent {
         // Told by its silent node's last word: it leaves, and is not heard of in between.
-        let leaves = status.reason == Some(Reason::Recovering) && pod.deleting;
+        let leaves = status.reason == Some(Reason::Recovering);
         if status.phase == Some(Phase::Running) || leaves {
             return up_to_date(job, status, None);
         }

@@ -52,9 +52,6 @@ pub(super) fn in_time(action: Action, seen: &Observed<'_>, now: DateTime<Utc>) -
     let Action::Wait(wait) = action else {
         return action;
     };
-    if pod.is_dead() || pod.node.is_none() || !pod.deleting {
-        return Action::Wait(wait);
-    }
     let look = if seen.looked.node == NodeLookup::NotAsked {
         pod.delete_by.and_then(|until| (until - now).to_std().ok())
     } else {

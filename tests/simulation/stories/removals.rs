@@ -5,7 +5,7 @@ use super::{
         faults::Fault,
         scenario::{Deed, Likeness, Scenario},
     },
-    Story, story, then,
+    Story, both, story, then,
 };
 
 pub fn all() -> Vec<Story> {
@@ -62,6 +62,43 @@ fn deletions() -> Vec<Story> {
             (1, 1, 10, 2),
         ),
         story(
+            "deleted while its output waits for the store",
+            then(&[
+                (20_000, Deed::StoreGoes),
+                (40_000, Deed::DeleteJob(0)),
+                (200_000, Deed::StoreComes),
+            ]),
+            "Starting Working Completed",
+            (1, 1, 14, 2),
+        ),
+        story(
+            "its pod deleted while its output waits for the store",
+            then(&[
+                (20_000, Deed::StoreGoes),
+                (40_000, Deed::DeletePod(0)),
+                (400_000, Deed::StoreComes),
+            ]),
+            "Starting Working Completed",
+            (1, 1, 14, 2),
+        ),
+        story(
+            "deleted after its pod's end without the store, and made again",
+            then(&[
+                (20_000, Deed::StoreGoes),
+                (120_000, Deed::DeleteJob(0)),
+                (121_000, Deed::CreateAgain(0)),
+                (170_000, Deed::StoreComes),
+            ]),
+            "Starting Working Completed | Starting Working Completed",
+            (2, 2, 21, 2),
+        ),
+        story(
+            "its output waits for the store for too long",
+            then(&[(20_000, Deed::StoreGoes), (400_000, Deed::StoreComes)]),
+            "Starting Working Completed",
+            (1, 1, 8, 2),
+        ),
+        story(
             "its namespace deleted",
             then(&[(6_000, Deed::DeleteNamespace)]),
             "Starting Working JobDeleted",
@@ -78,6 +115,8 @@ fn deletions() -> Vec<Story> {
 
 fn meddling() -> Vec<Story> {
     let taken = |likeness| then(&[(5, Deed::Stranger(0, likeness))]);
+    let stays = then(&both(6_000, Deed::Silence))
+        .with(&[(6_500, Deed::StripJob(0)), (6_600, Deed::CreateAgain(0))]);
     vec![
         story(
             "its pod's name taken",
@@ -166,6 +205,18 @@ fn meddling() -> Vec<Story> {
             },
             "Starting Working",
             (1, 1, 13, 2),
+        ),
+        story(
+            "made again while its pod stays, and cancelled",
+            stays.clone().with(&[(60_000, Deed::Cancel(0))]),
+            "Starting Working | Starting Cancelled",
+            (2, 1, 20, 3),
+        ),
+        story(
+            "made again while its pod stays, and deleted",
+            stays.with(&[(60_000, Deed::DeleteJob(0))]),
+            "Starting Working | Starting JobDeleted",
+            (2, 1, 23, 3),
         ),
         story(
             "stripped and made again",

@@ -5,7 +5,7 @@ use super::{
         api::Resource,
         scenario::{Deed, Scenario},
     },
-    Story, WORKS, both, story, then,
+    PAUSED, Story, WORKS, both, paused, story, then,
 };
 
 pub fn all() -> Vec<Story> {
@@ -86,6 +86,24 @@ fn disruptions() -> Vec<Story> {
             },
             "Starting Working Recovering Starting Working Recovering Starting Working Evicted",
             (3, 3, 24, 5),
+        ),
+        story(
+            "evicted where that is its end",
+            then(&[(5, Deed::FailLost), (6_000, Deed::EvictPod(0))]),
+            "Starting Working Evicted",
+            (1, 1, 9, 5),
+        ),
+        story(
+            "evicted after three pauses",
+            Scenario {
+                works: Some(4 * WORKS),
+                ..then(&paused(3)).with(&[(36_000, Deed::EvictPod(0))])
+            },
+            &format!(
+                "{}Starting Working Recovering Starting Working Completed",
+                PAUSED.repeat(3)
+            ),
+            (5, 5, 47, 129),
         ),
         story(
             "its pod deleted",

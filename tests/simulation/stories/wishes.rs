@@ -6,7 +6,7 @@ use super::{
         faults::Fault,
         scenario::{Deed, Scenario},
     },
-    Story, both, story, then,
+    Story, both, paused, story, then,
 };
 
 pub fn all() -> Vec<Story> {
@@ -82,19 +82,17 @@ fn continuations() -> Vec<Story> {
             "Cancelled | ResumeFailed",
             (0, 0, 3, 3),
         ),
+        story(
+            "continued though its agent never began",
+            then(&[(2_500, Deed::Cancel(0)), (20_000, Deed::Continue(0))]),
+            "Starting Cancelled | ResumeFailed",
+            (1, 0, 11, 3),
+        ),
     ]
 }
 
 fn pauses() -> Vec<Story> {
     let never = both(5, Deed::Silence);
-    let often: Vec<(u64, Deed)> = (0..66)
-        .flat_map(|n| {
-            [
-                (4_000 + n * 10_000, Deed::Suspend(0)),
-                (9_000 + n * 10_000, Deed::Resume(0)),
-            ]
-        })
-        .collect();
     vec![
         story(
             "suspended before anybody looks",
@@ -153,8 +151,20 @@ fn pauses() -> Vec<Story> {
             (2, 1, 21, 33),
         ),
         story(
+            "evicted in its sixty-fourth attempt",
+            then(&never)
+                .with(&paused(63))
+                .with(&both(632_000, Deed::Return))
+                .with(&[(642_000, Deed::EvictPod(0))]),
+            &format!(
+                "{}Starting Working Evicted",
+                "Starting Suspended ".repeat(63)
+            ),
+            (64, 1, 484, 7),
+        ),
+        story(
             "suspended sixty-six times",
-            then(&never).with(&often),
+            then(&never).with(&paused(66)),
             &format!("{}ResumeFailed", "Starting Suspended ".repeat(64)),
             (64, 0, 484, 2),
         ),

@@ -85,7 +85,7 @@ fn a_verdict_that_was_there_before_wins_and_a_job_that_ended_is_left_alone() {
     let done = written(&job, gone(&job, seen(pod_completed()), at(9)));
     assert_eq!(reason(&done), Some(Reason::Completed));
     let next = decided(
-        &sealed(done),
+        &sealed(reported(done)),
         None,
         PodLookup::Gone,
         Looked::default(),
