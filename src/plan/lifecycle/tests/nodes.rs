@@ -181,6 +181,25 @@ fn a_pause_on_a_silent_node_waits_and_does_not_go_on_before_the_node_is_no_more(
 }
 
 #[test]
+fn a_node_that_falls_silent_after_its_agents_end_is_named_where_the_job_is_to_go_on() {
+    let drains = || PodFacts {
+        agent: pod_stopped().agent,
+        ..given_up()
+    };
+    let job = running();
+    let job = written(&job, with_node(&job, drains(), NodeLookup::Heard, at(20)));
+    assert_eq!(last(&job).outcome, Some(Reason::NodeLost));
+    let silent = |job: &Job| with_node(job, drains(), NodeLookup::Silent, at(30));
+    let waits = written(&job, silent(&job));
+    assert_eq!(reason(&waits), Some(Reason::Recovering));
+    let message = message(&waits);
+    assert!(message.contains("node node1 is silent"), "{message}");
+    // Who paused it does not wait for the node.
+    let rests = Action::Wait(Some(Duration::from_secs(30)));
+    assert_eq!(silent(&suspended(job)), rests);
+}
+
+#[test]
 fn an_ended_job_lets_the_pod_of_a_lost_node_go() {
     let job = cancelled(running());
     let job = written(&job, after(&job, seen(pod_running()), at(5)));
