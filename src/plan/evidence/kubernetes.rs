@@ -17,8 +17,13 @@ const MAX_QUOTE_BYTES: usize = 512;
 /// code an agent ends with, they never say it of one whose end they saw.
 const LOST: [&str; 2] = ["Unknown", "ContainerStatusUnknown"];
 
-/// What containerd says of a start that its own caller did not wait for.
-const INTERRUPTED: [&str; 2] = ["context canceled", "context deadline exceeded"];
+/// What containerd says of a start that its own caller did not wait for; and of one before the sidecar had
+/// brought the runner, as a kubelet that starts again takes every sidecar that runs for ready.
+const INTERRUPTED: [&str; 3] = [
+    "context canceled",
+    "context deadline exceeded",
+    "stat /herd/herd-runner",
+];
 
 /// What Kubernetes itself says it did to the pod.
 pub(super) fn said(pod: &PodFacts) -> Option<Outcome> {
