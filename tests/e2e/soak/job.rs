@@ -172,8 +172,8 @@ fn record(job: &Job, harms: &[Harm]) -> Option<String> {
     if missing.unwrap_or(0) > 0 {
         return Some(format!("{missing:?} bytes are missing"));
     }
-    // A runner that had no last word, in whichever attempt, could not say how much there was.
-    let spoke = status.attempts.iter().all(|it| it.why.is_none());
+    // A runner that had no last word could not say how much there was.
+    let spoke = status.attempt().is_none_or(|last| last.why.is_none());
     let due = if spoke {
         ConditionStatus::True
     } else {
