@@ -1,14 +1,18 @@
 //! Promise: what the runner took from the agent reaches the record, whoever of the pod is killed.
 
-use herdctl::api::reason::{ExitReason, Phase, Reason};
+use herdctl::api::{
+    job::{ConditionStatus, ConditionType, Job},
+    reason::{ExitReason, Phase, Reason},
+};
+use kube::api::DeleteParams;
 use rustix::process::Signal;
 
 use crate::{
     node,
     record::{proof, run::Run, volume},
-    status::{assert_ended, session, status, told},
+    status::{assert_ended, condition, session, status, told},
     team::{Team, namespace::TEAM_A, unique},
-    wait::{RUN, SOON, until_true},
+    wait::{RUN, SOON, until, until_true},
 };
 
 const KILLS: usize = 20;
@@ -90,6 +94,40 @@ async fn ends_without_ship(team: &Team, run: &Run<'_>, key: &str) -> bool {
     !is_late
 }
 
+/// A kubelet starts no sidecar in a pod that is being deleted either.
+#[tokio::test]
+async fn what_a_dead_sidecar_had_not_sent_when_its_pod_was_deleted_is_counted() {
+    let team = Team::shared().await;
+    for _ in 0..TRIES {
+        let run = Run::start(&team, "slow-15").await;
+        run.tells("block 2 of 15").await;
+        kill_ships_until_they_pause(&run).await;
+        let arrived = volume::output(TEAM_A, &run.job).len() as u64;
+        let deleted = team.pods().delete(&run.pod, &DeleteParams::default()).await;
+        drop(deleted.unwrap());
+        let sealed = |job: &Job| proof::is_sealed(&status(job));
+        let job = until(&team.jobs(), &run.job, "sealed", RUN, sealed).await;
+        assert_ended(&job, ExitReason::Success, Reason::Completed);
+        let whole = told(&job);
+        let intact = condition(&job, ConditionType::OutputIntact);
+        let status = status(&job);
+        let [first, _second] = status.attempts.as_slice() else {
+            panic!("not two attempts: {whole}")
+        };
+        assert_eq!(first.outcome, Some(Reason::PodDeleted), "{whole}");
+        let missing = status.output.unwrap().missing;
+        if missing == Some(0) {
+            assert_eq!(intact, Some(ConditionStatus::True), "{whole}");
+            continue;
+        }
+        let lost = first.recorded.unwrap() - arrived;
+        assert_eq!(missing, Some(lost), "{whole}");
+        assert_eq!(intact, Some(ConditionStatus::False), "{whole}");
+        return;
+    }
+    panic!("in {TRIES} tries the next sidecar was there before its pod was deleted");
+}
+
 /// Returns when the kubelet pauses before it starts the next one: for two seconds on this cluster, in which an
 /// agent mostly ends.
 async fn kill_ships_until_they_pause(run: &Run<'_>) {
@@ -116,7 +154,7 @@ async fn kill_ships_until_they_pause(run: &Run<'_>) {
 
 async fn until_pod(team: &Team, job: &str) -> String {
     let has_pod = |pod: &k8s_openapi::api::core::v1::Pod| pod.metadata.uid.is_some();
-    let pod = crate::wait::until(&team.pods(), &format!("{job}-1"), "there", SOON, has_pod).await;
+    let pod = until(&team.pods(), &format!("{job}-1"), "there", SOON, has_pod).await;
     pod.metadata.uid.unwrap()
 }
 

@@ -67,6 +67,7 @@ pub struct Faults<'a> {
 /// A Job whose agent runs.
 struct Victim {
     job: String,
+    attempt: u32,
     pod: String,
     pod_uid: String,
 }
@@ -147,7 +148,7 @@ impl<'a> Faults<'a> {
         let Some(victim) = self.victim().await else {
             return false;
         };
-        self.ledger.note(&victim.job, harm);
+        self.ledger.note(&victim.job, victim.attempt, harm);
         match harm {
             Harm::AgentKilled => kill(&claude(&victim.pod_uid)),
             Harm::RunnerKilled => kill(&node::runner(&victim.pod_uid, "exec")),
@@ -198,12 +199,17 @@ impl<'a> Faults<'a> {
         while !living.is_empty() {
             let job = living.swap_remove(self.chance.random_range(0..living.len()));
             let status = status(&self.team.get(&job).await);
-            let attempt = status.attempt().cloned();
             if status.reason != Some(Reason::Working) {
                 continue;
             }
-            if let Some((pod, pod_uid)) = attempt.and_then(|it| Some((it.pod, it.uid?))) {
-                return Some(Victim { job, pod, pod_uid });
+            let attempt = status.attempt().cloned().unwrap();
+            if let Some(pod_uid) = attempt.uid {
+                return Some(Victim {
+                    job,
+                    attempt: attempt.number,
+                    pod: attempt.pod,
+                    pod_uid,
+                });
             }
         }
         None

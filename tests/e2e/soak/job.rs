@@ -9,7 +9,7 @@ use std::{
 
 use herdctl::api::{
     agent::AgentSpec,
-    job::{ConditionStatus, ConditionType, Job},
+    job::{Attempt, ConditionStatus, ConditionType, Job},
     reason::Reason,
 };
 use kube::{ResourceExt, api::ListParams};
@@ -61,9 +61,22 @@ pub enum Harm {
     ShipKilled,
 }
 
+impl Harm {
+    /// It ends in the pod's deletion.
+    fn deletes_pod(self) -> bool {
+        match self {
+            Harm::Cancelled | Harm::Deleted | Harm::Evicted | Harm::Paused => true,
+            Harm::AgentKilled | Harm::NodeLost | Harm::RunnerKilled | Harm::ShipKilled => false,
+        }
+    }
+}
+
+/// What was done, and in which attempt.
+type Harms = Vec<(u32, Harm)>;
+
 #[derive(Debug)]
 struct Life {
-    harms: Vec<Harm>,
+    harms: Harms,
     begun: Instant,
     ended: Option<Instant>,
 }
@@ -89,9 +102,9 @@ impl Ledger {
     }
 
     /// It is about to be done, or may have been.
-    pub fn note(&self, job: &str, harm: Harm) {
+    pub fn note(&self, job: &str, attempt: u32, harm: Harm) {
         if let Some(life) = self.lives().get_mut(job) {
-            life.harms.push(harm);
+            life.harms.push((attempt, harm));
         }
     }
 
@@ -101,10 +114,11 @@ impl Ledger {
         let jobs = team.jobs().list(&ListParams::default()).await.unwrap();
         for job in jobs {
             let status = status(&job);
-            let last = status.attempts.last().map(|it| it.node.as_deref());
-            let there = last.is_some_and(|node| node.is_none_or(|node| node == NODE));
-            if there && !is_sealed(&status) {
-                self.note(&job.name_any(), Harm::NodeLost);
+            let Some(last) = status.attempt().filter(|_| !is_sealed(&status)) else {
+                continue;
+            };
+            if last.node.as_deref().is_none_or(|node| node == NODE) {
+                self.note(&job.name_any(), last.number, Harm::NodeLost);
             }
         }
     }
@@ -139,22 +153,24 @@ impl fmt::Display for Ledger {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let lives = self.lives();
         let mut counts = BTreeMap::new();
-        for harm in lives.values().flat_map(|life| &life.harms) {
+        for (_, harm) in lives.values().flat_map(|life| &life.harms) {
             *counts.entry(*harm).or_insert(0) += 1;
         }
         write!(f, "{} Jobs; done to them: {counts:?}", lives.len())
     }
 }
 
-fn outcome(job: &Job, harms: &[Harm]) -> Option<String> {
+fn outcome(job: &Job, harms: &Harms) -> Option<String> {
     let mut allowed = vec![Reason::Completed];
-    for harm in harms {
+    // In a session's first seconds the store may not have its transcript.
+    if may_lose(harms) {
+        allowed.push(Reason::ResumeFailed);
+    }
+    for (_, harm) in harms {
         match harm {
             Harm::AgentKilled | Harm::RunnerKilled => allowed.push(Reason::AgentCrashed),
             Harm::Cancelled => allowed.push(Reason::Cancelled),
-            // In a session's first seconds its transcript may be on the dead node alone.
-            Harm::NodeLost => allowed.push(Reason::ResumeFailed),
-            Harm::Deleted | Harm::Evicted | Harm::Paused | Harm::ShipKilled => {}
+            Harm::Deleted | Harm::Evicted | Harm::NodeLost | Harm::Paused | Harm::ShipKilled => {}
         }
     }
     let reason = status(job).reason;
@@ -162,25 +178,32 @@ fn outcome(job: &Job, harms: &[Harm]) -> Option<String> {
     (!fits).then(|| format!("{reason:?} is none of {allowed:?}"))
 }
 
-/// What a dead node had not sent is lost, and said to be.
-fn record(job: &Job, harms: &[Harm]) -> Option<String> {
-    if harms.contains(&Harm::NodeLost) {
-        return None;
-    }
+/// What is lost is said to be.
+fn record(job: &Job, harms: &Harms) -> Option<String> {
     let status = status(job);
     let missing = status.output.as_ref().and_then(|output| output.missing);
-    if missing.unwrap_or(0) > 0 {
+    let lost = missing.unwrap_or(0) > 0;
+    if lost && !may_lose(harms) {
         return Some(format!("{missing:?} bytes are missing"));
     }
     // A runner that had no last word could not say how much there was.
-    let spoke = status.attempt().is_none_or(|last| last.why.is_none());
-    let due = if spoke {
-        ConditionStatus::True
-    } else {
-        ConditionStatus::Unknown
+    let tells = |it: &Attempt| it.why.is_none() || it.started.is_none();
+    let due = match (lost, status.attempts.iter().all(tells)) {
+        (true, _) => ConditionStatus::False,
+        (false, true) => ConditionStatus::True,
+        (false, false) => ConditionStatus::Unknown,
     };
     let intact = condition(job, ConditionType::OutputIntact);
     (intact != Some(due)).then(|| format!("intact: {intact:?} instead of {due:?}"))
+}
+
+/// Whether an attempt's sidecar may have been dead for good: its node died, or it was killed in a pod that was
+/// deleted, where a kubelet starts nothing anew.
+fn may_lose(harms: &Harms) -> bool {
+    let did = |attempt, harm| harms.contains(&(attempt, harm));
+    harms.iter().any(|(attempt, harm)| {
+        *harm == Harm::NodeLost || harm.deletes_pod() && did(*attempt, Harm::ShipKilled)
+    })
 }
 
 async fn agents(team: &Team, job: &Job) -> Option<String> {
