@@ -73,11 +73,12 @@ impl Wait {
     ) {
         let until = Instant::now() + self.at_most;
         for job in jobs {
-            let waited = timeout_at(until, stages::until(cluster, job.name(), self.is_so)).await;
-            let told = match waited {
-                Ok(Ok(now)) => (self.tell)(job, now.as_ref(), out).and_then(|()| out.flush()),
-                Ok(Err(error)) => Err(error),
-                Err(_) => {
+            let told = match self.for_one(cluster, job.name(), until).await {
+                Ok(Waited::Is(now)) => {
+                    (self.tell)(job, now.as_deref(), out).and_then(|()| out.flush())
+                }
+                Err(error) => Err(error),
+                Ok(Waited::GaveUp) => {
                     let [not_yet, still] = self.not_yet;
                     let span = chrono::TimeDelta::from_std(self.at_most).unwrap_or_default();
                     out.warn(&format!(
@@ -94,4 +95,28 @@ impl Wait {
             }
         }
     }
+
+    /// The time that one Job takes may use up all of it: whether the next is so is looked at all the same.
+    async fn for_one(
+        &self,
+        cluster: &Cluster,
+        name: &str,
+        until: Instant,
+    ) -> Result<Waited, CliError> {
+        match timeout_at(until, stages::until(cluster, name, self.is_so)).await {
+            Ok(now) => Ok(Waited::Is(now?.map(Box::new))),
+            Err(_) => match cluster.job(name).await {
+                Ok(Some(job)) if !(self.is_so)(&job) => Ok(Waited::GaveUp),
+                Ok(now) => Ok(Waited::Is(now.map(Box::new))),
+                Err(_) => Ok(Waited::GaveUp),
+            },
+        }
+    }
+}
+
+/// What came of waiting for a Job.
+enum Waited {
+    /// It is so, or was deleted.
+    Is(Option<Box<JobView>>),
+    GaveUp,
 }

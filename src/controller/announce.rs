@@ -14,6 +14,7 @@ use crate::{
         text,
     },
     kubernetes::call::call,
+    plan::status,
 };
 
 /// What `kubectl events` shows as the source.
@@ -99,11 +100,14 @@ impl Announcer {
 fn note(old: &JobStatus, new: &JobStatus) -> Option<Note> {
     let phase = new.phase?;
     let message = new.message.clone().unwrap_or_default();
-    let told = old.phase == Some(phase) && old.reason == new.reason;
     let reason = new.reason?;
+    let waits = status::waits_for(new).is_some();
+    // Starting is said of a pod that is on its way and of one that something keeps.
+    let changed = reason == Reason::Starting && waits != status::waits_for(old).is_some();
+    let told = old.phase == Some(phase) && old.reason == new.reason && !changed;
     match phase {
         _ if told => None,
-        Phase::Pending if reason == Reason::Starting => None,
+        Phase::Pending if reason == Reason::Starting && !waits => None,
         // Wanted, or going on by itself.
         Phase::Pending if matches!(reason, Reason::Suspended | Reason::Recovering) => Some(Note {
             type_: Kind::Normal,
@@ -143,6 +147,7 @@ fn finished(type_: Kind, phase: Phase, reason: Reason, message: &str) -> Note {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::api::job::Attempt;
 
     fn status(phase: Phase, reason: Reason) -> JobStatus {
         JobStatus {
@@ -159,12 +164,25 @@ mod tests {
 
     #[test]
     fn starts_ends_and_troubles_are_told_once() {
-        let pending = status(Phase::Pending, Reason::Starting);
+        let kept = status(Phase::Pending, Reason::Starting);
+        let attempt = Attempt {
+            pod: "hello-1".into(),
+            ..Attempt::default()
+        };
+        let pending = JobStatus {
+            message: Some(status::on_its_way("hello-1")),
+            attempts: vec![attempt],
+            ..kept.clone()
+        };
         let pull = status(Phase::Pending, Reason::ImagePull);
         let runs = status(Phase::Running, Reason::Working);
         let done = status(Phase::Completed, Reason::Completed);
         let failed = status(Phase::Failed, Reason::MaxTurns);
         assert_eq!(told(&JobStatus::default(), &pending), None);
+        let warned = Some((Kind::Warning, "Starting".into()));
+        assert_eq!(told(&pending, &kept), warned);
+        assert_eq!(told(&kept, &kept), None);
+        assert_eq!(told(&kept, &pending), None);
         assert_eq!(
             told(&pending, &pull),
             Some((Kind::Warning, "ImagePull".into()))

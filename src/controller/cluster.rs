@@ -1,7 +1,10 @@
 //! Every write of the controller, and the live reads. One place owns the client, so that each call has a
 //! timeout, a named field manager and the precondition that makes repeating it harmless.
 
-use k8s_openapi::api::core::v1::{Namespace, Node, Pod};
+use k8s_openapi::{
+    api::core::v1::{Namespace, Node, Pod},
+    apimachinery::pkg::apis::meta::v1::ObjectMeta,
+};
 use kube::{
     Api, Client, ResourceExt,
     api::{DeleteParams, Patch, PatchParams, PostParams, Preconditions},
@@ -101,7 +104,8 @@ impl Cluster {
             Ok(created) => Ok(Created::Pod(Box::new(created))),
             Err(error) => match error.status() {
                 Some(status) if status.is_already_exists() => Ok(Created::Exists),
-                Some(status) if (400..500).contains(&status.code) && status.code != 429 => {
+                // With 500 an admission webhook fails that others have put there.
+                Some(status) if matches!(status.code, 400..=428 | 430..=500) => {
                     Ok(Created::Refused(refusal(status)))
                 }
                 Some(_) | None => Err(error),
@@ -127,17 +131,26 @@ impl Cluster {
         .await
     }
 
-    /// Asks the API server itself for an Agent.
+    /// Asks the API server itself whose Job has this name. Only its metadata: the rest may be unreadable.
+    pub async fn look_up_owner(
+        &self,
+        namespace: &str,
+        name: &str,
+    ) -> Result<Option<ObjectMeta>, CallError> {
+        let api = Api::<Job>::namespaced(self.client.clone(), namespace);
+        let found = call("look the Job up", api.get_metadata_opt(name)).await?;
+        Ok(found.map(|job| job.metadata))
+    }
+
+    /// Asks the API server itself for an Agent. Only its metadata: the rest may be unreadable.
     pub async fn look_up_agent(
         &self,
         namespace: &str,
         name: &str,
-    ) -> Result<Option<Agent>, CallError> {
-        call(
-            "look the Agent up",
-            Api::namespaced(self.client.clone(), namespace).get_opt(name),
-        )
-        .await
+    ) -> Result<Option<ObjectMeta>, CallError> {
+        let api = Api::<Agent>::namespaced(self.client.clone(), namespace);
+        let found = call("look the Agent up", api.get_metadata_opt(name)).await?;
+        Ok(found.map(|agent| agent.metadata))
     }
 
     /// Asks the API server itself for a node.

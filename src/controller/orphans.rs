@@ -77,9 +77,9 @@ async fn see_off(
         }
         let owner = context
             .cluster
-            .look_up_job(namespace.as_deref().unwrap_or_default(), &job.name)
+            .look_up_owner(namespace.as_deref().unwrap_or_default(), &job.name)
             .await?;
-        if owner.is_some_and(|found| found.metadata.uid == facts.owner) {
+        if owner.is_some_and(|found| found.uid == facts.owner) {
             continue;
         }
         if let Some(uid) = &facts.owner {

@@ -60,7 +60,7 @@ pub fn conclude(pod: &PodFacts, report: Option<&Verdict>, asked: Asked<'_>) -> C
         return over(in_its_words(verdict), pod, None, Some(verdict.clone()));
     }
     // The agent has ended, and what was asked explains it: a kubelet may take minutes to say so as well.
-    if report.is_some_and(|it| asked.stopping || it.stopped_by == StoppedBy::Signal)
+    if report.is_some_and(|it| asked.stopping || was_stopped(it))
         && let Some(outcome) = asked_for(asked, &pod.name)
     {
         return over(outcome, pod, None, report.cloned());
@@ -113,7 +113,7 @@ pub fn conclude_without_pod(
     report: Option<&Verdict>,
     asked: Asked<'_>,
 ) -> End {
-    let lost = || match report.filter(|it| it.stopped_by != StoppedBy::Signal) {
+    let lost = || match report.filter(|it| !was_stopped(it)) {
         Some(verdict) => in_its_words(verdict),
         None => Outcome {
             reason: Reason::PodDeleted,
@@ -149,9 +149,15 @@ fn is_the_runners_alone(verdict: &Verdict) -> bool {
             return true;
         }
         StoppedBy::Nobody => true,
-        StoppedBy::Signal | StoppedBy::SpoolFailure => false,
+        StoppedBy::Signal => !was_stopped(verdict),
+        StoppedBy::SpoolFailure => false,
     };
     by_itself && !matches!(verdict.exit, Some(ProcessExit::Signal(_)))
+}
+
+/// A signal from outside ended it. One that comes when the agent has just finished ends nothing.
+fn was_stopped(verdict: &Verdict) -> bool {
+    verdict.stopped_by == StoppedBy::Signal && verdict.reason != Reason::Completed
 }
 
 fn in_its_words(verdict: &Verdict) -> Outcome {
@@ -173,7 +179,7 @@ fn of_ended_agent(
         return over(outcome, pod, Some(end), verdict);
     }
     if let Some(spoken) = &verdict
-        && spoken.stopped_by != StoppedBy::Signal
+        && !was_stopped(spoken)
     {
         let outcome = corrected(spoken, end);
         return over(outcome, pod, Some(end), verdict);
@@ -189,7 +195,8 @@ fn of_ended_agent(
     if !pod.is_dead() {
         return Conclusion::Unclear;
     }
-    over_for(kubernetes::by_exit_code(pod, end), pod, Some(end), verdict)
+    let outcome = kubernetes::by_exit_code(pod, end, verdict.as_ref());
+    over_for(outcome, pod, Some(end), verdict)
 }
 
 /// The end, and whether it was a disruption: what Kubernetes or a person did to the pod, and a start that

@@ -39,6 +39,16 @@ pub struct RunOf<'a> {
     pub resume: Option<&'a Resume>,
 }
 
+/// What the agent of a new session is told: also what a person said while the Job was paused before anything
+/// had begun.
+pub fn opening(job: &JobSpec, agent: &AgentSpec) -> Option<String> {
+    let task = job.prompt.clone().or_else(|| agent.prompt.clone())?;
+    Some(match &job.resume_prompt {
+        Some(said) => format!("{task}\n\n{said}"),
+        None => task,
+    })
+}
+
 /// The annotation's text for one attempt.
 pub fn inputs(
     run: RunOf<'_>,
@@ -46,15 +56,19 @@ pub fn inputs(
     agent: &AgentSpec,
     deadlines: Deadlines,
 ) -> Result<String, InputsError> {
-    let prompt = job.prompt.clone().or_else(|| agent.prompt.clone());
+    let opening = opening(job, agent).ok_or_else(|| InputsError::NoPrompt {
+        agent: job.agent.clone(),
+    })?;
     let inputs = RunInputs {
         job: run.job.to_owned(),
         agent: job.agent.clone(),
         attempt: run.attempt,
         session_id: run.session_id.to_owned(),
-        prompt: prompt.ok_or_else(|| InputsError::NoPrompt {
-            agent: job.agent.clone(),
-        })?,
+        // A session that must go on does not begin.
+        prompt: match run.resume {
+            Some(resume) if resume.required => String::new(),
+            Some(_) | None => opening,
+        },
         resume: run.resume.cloned(),
         output_schema: schema(job, agent)?,
         system_prompt: agent.system_prompt.clone(),

@@ -22,6 +22,14 @@ pub enum Consequence {
     End(Outcome),
 }
 
+/// In answers 403 to what can be answered otherwise in a moment: of a quota that is new, of a namespace whose
+/// ServiceAccount is not there yet, of an API server that has just started.
+const PASSING: [&str; 3] = [
+    "status unknown for quota",
+    "error looking up service account",
+    "not yet ready to handle request",
+];
+
 /// Reads a refusal. What can heal by itself is waited for; what the pod's spec itself provokes ends the
 /// Job at once, with the API server's words, which name the field.
 pub fn consequence(refusal: &Refusal, pod: &str) -> Consequence {
@@ -48,7 +56,7 @@ pub fn consequence(refusal: &Refusal, pod: &str) -> Consequence {
             reason: Reason::Starting,
             message: format!("the operator may not create pods here: {message}"),
         },
-        400 | 403 | 413 | 422 => Consequence::End(Outcome {
+        400 | 403 | 413 | 422 if !passes(message) => Consequence::End(Outcome {
             reason: Reason::InvalidPod,
             message: format!(
                 "the API server refuses pod {pod}: {message}; put the Agent's spec.pod or spec.env right and create another Job"
@@ -59,6 +67,10 @@ pub fn consequence(refusal: &Refusal, pod: &str) -> Consequence {
             message: format!("pod {pod} could not be created yet: {message}; it is tried again"),
         },
     }
+}
+
+fn passes(message: &str) -> bool {
+    PASSING.iter().any(|words| message.contains(words))
 }
 
 #[cfg(test)]
@@ -104,7 +116,7 @@ mod tests {
     }
 
     #[test]
-    fn missing_rights_and_a_struggling_api_server_are_waited_for() {
+    fn missing_rights_and_what_passes_are_waited_for() {
         let rights = of(
             403,
             "pods is forbidden: User \"x\" cannot create resource \"pods\"",
@@ -116,9 +128,23 @@ mod tests {
                 ..
             }
         ));
-        for code in [429, 500, 503] {
+        for (code, message) in [
+            (500, "failed calling webhook"),
+            (
+                403,
+                "pods \"hello-1\" is forbidden: status unknown for quota: q, resources: pods",
+            ),
+            (
+                403,
+                "pods \"hello-1\" is forbidden: error looking up service account team-a/default: serviceaccount \"default\" not found",
+            ),
+            (
+                403,
+                "pods \"hello-1\" is forbidden: not yet ready to handle request",
+            ),
+        ] {
             assert!(matches!(
-                of(code, "busy"),
+                of(code, message),
                 Consequence::Wait {
                     reason: Reason::Starting,
                     ..

@@ -51,10 +51,25 @@ pub fn intended(job: &Job, fixed: Fixed, attempt: Attempt, now: DateTime<Utc>) -
 
 /// The intent of an attempt that follows others.
 pub fn following(job: &Job, attempt: Attempt, now: DateTime<Utc>) -> JobStatus {
-    let message = format!("pod {} is being started", attempt.pod);
+    let message = on_its_way(&attempt.pod);
     let mut status = pending(job, Reason::Starting, &message, now);
     status.attempts.push(attempt);
     status
+}
+
+/// Said while nothing keeps a pod from starting.
+pub fn on_its_way(pod: &str) -> String {
+    format!("pod {pod} is being started")
+}
+
+/// What a Job waits for by its status, if there is more to say than that its pod is on its way or that
+/// somebody paused it.
+pub fn waits_for(status: &JobStatus) -> Option<(Reason, &str)> {
+    let (reason, message) = (status.reason?, status.message.as_deref()?);
+    let attempt = status.attempt();
+    let is_usual = attempt.is_some_and(|it| message == on_its_way(&it.pod));
+    let waits = status.phase == Some(Phase::Pending) && reason != Reason::Suspended;
+    (waits && !is_usual).then_some((reason, message))
 }
 
 /// Still waiting, and the pod has been seen.

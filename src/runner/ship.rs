@@ -46,6 +46,9 @@ use crate::api::run::path;
 /// The pause after an error that may pass.
 const AFTER_ERROR: Duration = Duration::from_secs(1);
 
+/// Answered at once at the socket, where an agent can knock faster than it is answered.
+const ANSWERED_AT_ONCE: usize = 16;
+
 /// Where things are: in a pod at the paths of [`path`], and elsewhere only in tests, which is why the
 /// flags are hidden.
 #[derive(Clone, Debug, clap::Args)]
@@ -209,9 +212,12 @@ impl Ship {
         }
     }
 
-    /// Answers everybody who waits at the socket. While the store is asked about one, the others wait.
+    /// Answers those who wait at the socket. While the store is asked about one, the others wait.
     fn answer_all(&mut self) -> io::Result<()> {
-        while !matches!(self.runner, Runner::Asking { .. }) {
+        for _ in 0..ANSWERED_AT_ONCE {
+            if matches!(self.runner, Runner::Asking { .. }) {
+                break;
+            }
             let Some(connection) = self.door.next() else {
                 break;
             };

@@ -6,6 +6,7 @@ use chrono::{DateTime, Utc};
 use super::lines::Lines;
 use super::news::Closing;
 use crate::api::event::{Body, Event, Place};
+use crate::api::reason::Phase;
 
 /// The lines behind what is there, as text. The digest in the last one is of all bytes before it.
 pub fn closing_lines(lines: &Lines, closing: &Closing, now: DateTime<Utc>) -> String {
@@ -14,7 +15,7 @@ pub fn closing_lines(lines: &Lines, closing: &Closing, now: DateTime<Utc>) -> St
         text.push('\n');
     }
     let mut seq = lines.tally.seq() + 1;
-    if !closing.spoken {
+    if !closing.spoken && closing.phase != Phase::Completed {
         let message = closing.message.as_deref().or(closing.error.as_deref());
         let body = Body::StoreError {
             message: message.unwrap_or("the agent ended without a last word"),

@@ -103,6 +103,22 @@ async fn waiting_ends_when_the_agent_has_stopped() {
 }
 
 #[tokio::test]
+async fn one_that_is_suspended_in_time_is_told_so_though_another_took_all_of_it() {
+    let cluster = with("a", json!({"phase": "running"}));
+    cluster.job("b", 60, json!({"phase": "running"}));
+    let arguments = ["jobs", "pause", "a", "b", "--wait", "--timeout", "1s"];
+    let pause = cluster.program.start(&arguments);
+    cluster
+        .until("asked", |world| world.patches.len() == 2)
+        .await;
+    let suspended = json!({"phase": "pending", "reason": "Suspended"});
+    set(&cluster, "b", suspended, json!({}));
+    let ran = pause.rest().await.exits(124);
+    let ran = ran.says(&["a is not suspended within 1.0s"]);
+    assert!(ran.stdout.ends_with("○ b is suspended\n"), "{}", ran.stdout);
+}
+
+#[tokio::test]
 async fn a_job_that_ends_before_it_pauses_was_not_paused() {
     for (status, spec, words) in [
         (

@@ -54,6 +54,7 @@ fn rows() -> Vec<Row> {
 /// What the runner said, by a reason or by what was done to the CLI.
 fn verdict(word: &str) -> Verdict {
     let (reason, stopped_by, exit) = match word {
+        "Completed, signal" => (Reason::Completed, "signal", json!({"code": 0})),
         "signal" => (Reason::AgentCrashed, "signal", json!({"code": 143})),
         "SIGKILL" => (Reason::AgentCrashed, "nobody", json!({"signal": 9})),
         _ => {

@@ -2,7 +2,7 @@
 //! session, in another pod, and never are there two agents.
 
 use herdctl::api::{
-    job::{Attempt, Job},
+    job::{Attempt, Job, JobSpec},
     reason::{ExitReason, Reason},
 };
 use kube::{
@@ -14,8 +14,9 @@ use serde_json::json;
 use crate::{
     node,
     own::Own,
+    record::proof,
     status::{assert_ended, session, status},
-    team::{Team, unique},
+    team::{Team, namespace::TEAM_A, unique},
     wait::{RUN, SOON, until_gone, until_true},
 };
 
@@ -126,18 +127,28 @@ async fn a_paused_job_keeps_its_session_and_goes_on_with_a_new_prompt() {
 #[tokio::test]
 async fn a_job_suspended_from_the_start_gets_no_pod_before_it_may_go_on() {
     let team = Team::shared().await;
-    let agent = team.agent("text").await;
+    let agent = team.agent("bash").await;
+    let first = |spec: &mut JobSpec| spec.prompt = Some("RUN: echo first".into());
     let job = team
-        .job_with(&agent, |spec| spec.suspend = Some(true))
+        .job_with(&agent, |spec| {
+            first(spec);
+            spec.suspend = Some(true);
+        })
         .await;
     team.pending(&job, Reason::Suspended).await;
     // By the time that another Job of this Agent is through, this one would have started too.
-    team.finished(&team.job(&agent).await).await;
+    team.finished(&team.job_with(&agent, first).await).await;
     assert!(status(&team.get(&job).await).attempts.is_empty());
-    team.change(&job, json!({"suspend": null})).await;
-    let done = team.finished(&job).await;
-    assert_ended(&done, ExitReason::Success, Reason::Completed);
-    assert_eq!(status(&done).attempts.len(), 1);
+    let going_on = json!({"suspend": null, "resumePrompt": "RUN: echo then"});
+    team.change(&job, going_on).await;
+    let sealed = proof::sealed(&team, TEAM_A, &job).await;
+    assert_ended(&sealed.job, ExitReason::Success, Reason::Completed);
+    assert_eq!(status(&sealed.job).attempts.len(), 1);
+    let calls = sealed.of("tool_use").into_iter();
+    let commands: Vec<_> = calls
+        .map(|call| call["command"].as_str().unwrap())
+        .collect();
+    assert_eq!(commands, ["echo first", "echo then"]);
 }
 
 #[tokio::test]

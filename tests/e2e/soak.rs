@@ -12,7 +12,11 @@ use std::{
 };
 
 use futures::future::join_all;
-use kube::api::{DeleteParams, ListParams};
+use herdctl::plan::pod::LABEL_JOB;
+use kube::{
+    ResourceExt,
+    api::{DeleteParams, ListParams},
+};
 use proptest::test_runner::{RngAlgorithm, TestRng};
 use rand::Rng;
 use tokio::sync::Mutex;
@@ -90,17 +94,24 @@ async fn a_kubelet_that_is_killed_two_hundred_times_makes_no_second_agent() {
 
 /// Deleted, the Jobs go with their pods; no finalizer holds one back.
 async fn assert_all_goes(team: &Team, ledger: &Ledger) {
-    for job in ledger.names() {
-        let deleted = team.jobs().delete(&job, &DeleteParams::default()).await;
+    let names = ledger.names();
+    for job in &names {
+        let deleted = team.jobs().delete(job, &DeleteParams::default()).await;
         drop(deleted.unwrap());
     }
-    let pods = ListParams::default().labels("herdctl.dev/job");
+    let pods = ListParams::default().labels(LABEL_JOB);
     until_true("all Jobs and pods are gone", RUN, || async {
         let jobs = team.jobs().list(&ListParams::default()).await.unwrap();
         let pods = team.pods().list(&pods).await.unwrap();
-        match (jobs.items.len(), pods.items.len()) {
-            (0, 0) => Ok(()),
-            left => Err(format!("{left:?} Jobs and pods are left")),
+        let of_pods = pods.iter().filter_map(|pod| pod.labels().get(LABEL_JOB));
+        let left: Vec<String> = jobs
+            .iter()
+            .map(|job| job.name_any())
+            .chain(of_pods.cloned())
+            .collect();
+        match left.iter().filter(|name| names.contains(name)).count() {
+            0 => Ok(()),
+            left => Err(format!("{left} Jobs and pods are left")),
         }
     })
     .await;

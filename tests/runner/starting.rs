@@ -1,6 +1,7 @@
 //! The start: what the CLI is given, and what happens when it can't be started.
 
 use std::fs;
+use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 
 use rustix::process::Signal;
@@ -92,6 +93,17 @@ fn an_image_without_the_cli_is_told_in_the_verdict() {
         message.contains("the image has no `no-such-cli` on its PATH"),
         "{message}"
     );
+}
+
+#[test]
+fn a_cli_that_lacks_its_interpreter_is_not_called_missing() {
+    let pod = Pod::new();
+    let claude = pod.path("claude");
+    fs::write(&claude, "#!/nowhere/node\n").unwrap();
+    fs::set_permissions(&claude, fs::Permissions::from_mode(0o755)).unwrap();
+    pod.exec_program(Start::First, &claude).end();
+    let message = pod.verdict()["message"].as_str().unwrap().to_owned();
+    assert!(message.contains("a script's interpreter"), "{message}");
 }
 
 #[test]

@@ -71,6 +71,25 @@ async fn the_last_line_agrees_with_the_job_and_vouches_for_all_before_it() {
     assert!(log.ends_with("completed, success, Completed\n"), "{log}");
 }
 
+/// The agent finished, and its last words never arrived: nothing went wrong that an error could tell.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_success_whose_last_words_are_missing_is_no_error() {
+    let server = Server::start().await;
+    let mut ship = server.connect().await;
+    ship.append("job", 1, (0, 0), lines(2)).await.length();
+    let finished = Closing {
+        spoken: false,
+        counted: [(1, lines(2).len() as u64 + 100)].into(),
+        ..closing()
+    };
+    let key = key("ns", "job");
+    let sealed = server.records.seal(&key, finished).await.unwrap();
+    assert_eq!(sealed.missing, 100);
+    let events = events(&server.read("ns/jobs/job/output.jsonl"));
+    assert_eq!(events.len(), 3, "{events:?}");
+    assert_eq!(events[2]["type"], "complete");
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn what_the_agent_could_not_say_the_store_says() {
     let server = Server::start().await;
@@ -121,6 +140,9 @@ async fn what_the_agent_could_not_say_the_store_says() {
 async fn a_job_that_never_ran_has_a_record_too() {
     let server = Server::start().await;
     let never = Closing {
+        phase: Phase::Cancelled,
+        exit_reason: Some(ExitReason::ManualCancel),
+        reason: Some(Reason::Cancelled),
         spoken: false,
         message: Some("cancelled".to_owned()),
         ..closing()

@@ -1,9 +1,9 @@
 //! What Kubernetes tells of a pod's end, where the runner could not: its own words for what it did, and the
 //! code with which the container ended.
 
-use super::verdict;
+use super::{in_its_words, verdict};
 use crate::{
-    api::{reason::Reason, runner_exit::RunnerExit, text},
+    api::{reason::Reason, runner_exit::RunnerExit, text, verdict::Verdict},
     plan::{
         facts::{Ended, PodFacts},
         outcome::Outcome,
@@ -91,8 +91,9 @@ pub(super) fn out_of_memory() -> Outcome {
     }
 }
 
-/// The last resort: a container that ended without a verdict that counts.
-pub(super) fn by_exit_code(pod: &PodFacts, end: &Ended) -> Outcome {
+/// The last resort: a container that ended without a verdict that counts, or with one that only tells of a
+/// signal which nothing explains.
+pub(super) fn by_exit_code(pod: &PodFacts, end: &Ended, spoken: Option<&Verdict>) -> Outcome {
     let fail = |reason, message: String| Outcome { reason, message };
     match (RunnerExit::from_code(end.code), end.reason.as_str()) {
         (_, "OOMKilled") if end.code != 0 => out_of_memory(),
@@ -132,6 +133,7 @@ pub(super) fn by_exit_code(pod: &PodFacts, end: &Ended) -> Outcome {
             format!("the runner ended with code {} and no verdict that agrees with it", end.code),
         ),
         _ if pod.deleting => deleted(pod),
+        _ if let Some(verdict) = spoken => in_its_words(verdict),
         (_, word) => fail(
             Reason::AgentCrashed,
             format!("the agent's container ended with code {} ({word}) and left no verdict", end.code),

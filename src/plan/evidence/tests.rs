@@ -78,6 +78,38 @@ fn a_verdict_that_agrees_with_its_exit_code_decides_at_once() {
 }
 
 #[test]
+fn an_agent_that_had_finished_when_it_was_asked_to_stop_has_finished() {
+    let finished = spoken(Reason::Completed, "signal", json!({"code": 0}));
+    let suspend = Asked {
+        suspend: true,
+        ..NOTHING
+    };
+    let mut evicted = dead(ended(0, "Completed", &finished));
+    evicted.reason = Some("Evicted".into());
+    for (pod, asked) in [
+        (ended(0, "Completed", &finished), NOTHING),
+        (ended(0, "Completed", &finished), suspend),
+        (evicted, NOTHING),
+    ] {
+        assert_eq!(reason(&pod, asked), Some(Reason::Completed), "{asked:?}");
+    }
+    let report: Verdict = serde_json::from_str(&finished).unwrap();
+    let gone = conclude_without_pod("hello-1", false, Some(&report), suspend);
+    assert_eq!(gone.outcome.reason, Reason::Completed);
+}
+
+#[test]
+fn a_signal_that_nothing_explains_is_told_in_the_runners_words() {
+    let Conclusion::Over(end) = conclude(&dead(ended(1, "Error", &stopped())), None, NOTHING)
+    else {
+        panic!()
+    };
+    assert_eq!(end.outcome.reason, Reason::AgentCrashed);
+    let said: Verdict = serde_json::from_str(&stopped()).unwrap();
+    assert_eq!(end.outcome.message, said.message);
+}
+
+#[test]
 fn a_forged_success_counts_with_no_other_exit_code() {
     for code in [1, 2, 74, 75, 76, 78, 137, 143] {
         let pod = dead(ended(code, "Error", &finished()));

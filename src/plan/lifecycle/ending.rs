@@ -24,6 +24,9 @@ use crate::{
 /// store seals it later all the same.
 const SEAL_TIMEOUT_WHEN_DELETED: Duration = Duration::from_secs(60);
 
+/// How long a record is waited for at least once nothing more can come: before, the store could not seal it.
+const SEALING: Duration = Duration::from_secs(5);
+
 /// How often a namespace is asked for again while a pod in it waits for its record: nothing tells a Job that
 /// its namespace goes, since pods go first.
 const LOOK_AGAIN: Duration = Duration::from_secs(30);
@@ -84,7 +87,7 @@ fn with_pod(
         return release_job(seen);
     }
     if !status.is_sealed()
-        && let Some(action) = await_seal(seen, status, pod, means)
+        && let Some(action) = await_seal(seen, status, attempt, pod, means)
     {
         return action;
     }
@@ -99,15 +102,19 @@ fn with_pod(
 fn await_seal(
     seen: &Observed<'_>,
     status: &JobStatus,
+    attempt: &Attempt,
     pod: &PodFacts,
     means: Means<'_>,
 ) -> Option<Action> {
     let since = pod.ended.max(status.completed_at).unwrap_or(means.now);
-    let left = left_of(means.settings.seal_timeout, since, means.now)?;
+    let closed = attempt
+        .closed
+        .and_then(|at| left_of(SEALING, at, means.now));
+    let left = left_of(means.settings.seal_timeout, since, means.now).max(closed)?;
     if !pod.deleting && !is_deleted(seen.job) {
         return Some(Action::Wait(Some(left)));
     }
-    if let Some(short) = left_of(SEAL_TIMEOUT_WHEN_DELETED, since, means.now) {
+    if let Some(short) = left_of(SEAL_TIMEOUT_WHEN_DELETED, since, means.now).max(closed) {
         return Some(Action::Wait(Some(short.min(left))));
     }
     match seen.looked.namespace {

@@ -1,9 +1,12 @@
 //! What the API server itself was asked in this pass, because no cache proves it: whether a node is no
 //! more, a namespace is going, an Agent is gone, a Job can be continued. Each is asked at most once a pass.
 
-use k8s_openapi::api::core::v1::{Namespace, Node};
+use k8s_openapi::{
+    api::core::v1::{Namespace, Node},
+    apimachinery::pkg::apis::meta::v1::ObjectMeta,
+};
 
-use crate::api::{agent::Agent, job::Job};
+use crate::api::job::Job;
 
 /// The taint by which an administrator says that a node is off and stays off.
 const OUT_OF_SERVICE: &str = "node.kubernetes.io/out-of-service";
@@ -118,11 +121,11 @@ impl From<Option<&Namespace>> for NamespaceLookup {
     }
 }
 
-impl From<Option<&Agent>> for AgentLookup {
-    fn from(agent: Option<&Agent>) -> Self {
+impl From<Option<&ObjectMeta>> for AgentLookup {
+    fn from(agent: Option<&ObjectMeta>) -> Self {
         match agent {
             None => AgentLookup::Gone,
-            Some(agent) => AgentLookup::Found(agent.metadata.uid.clone().unwrap_or_default()),
+            Some(agent) => AgentLookup::Found(agent.uid.clone().unwrap_or_default()),
         }
     }
 }

@@ -1,11 +1,14 @@
 //! What an attempt goes on with: the session of the attempts before it, or that of another Job, and the
 //! words that the agent finds there.
 
-use crate::api::{
-    agent::AgentSpec,
-    job::{Attempt, Job},
-    reason::Reason,
-    run::Resume,
+use crate::{
+    api::{
+        agent::AgentSpec,
+        job::{Attempt, Job},
+        reason::Reason,
+        run::Resume,
+    },
+    plan::inputs,
 };
 
 /// What the agent of a new pod does not find any more.
@@ -20,7 +23,6 @@ pub(super) fn of(
     number: u32,
     attempts: &[Attempt],
 ) -> Option<Resume> {
-    let own_prompt = || job.spec.prompt.clone().or_else(|| agent.prompt.clone());
     let earlier = attempts.iter().filter(|attempt| attempt.number < number);
     let acted = earlier
         .clone()
@@ -34,11 +36,12 @@ pub(super) fn of(
             || (attempt.started.is_some() && !refused(attempt))
     };
     let heard = earlier
+        .clone()
         .filter(|attempt| ran(attempt) || attempt.outcome == Some(Reason::Suspended))
         .max_by_key(|attempt| attempt.number);
-    let prompt = match heard {
+    let prompt = match heard.filter(|_| earlier.clone().any(ran)) {
         Some(attempt) => note(job, attempt),
-        None if continues => own_prompt()?,
+        None if continues => inputs::opening(&job.spec, agent)?,
         // Nothing has begun in a session of its own: it begins as it was meant to.
         None => return None,
     };
@@ -122,7 +125,11 @@ mod tests {
             (&[(RunnerError, RAN, 2)], Some(("could not go on", true))),
             (&[(PodDeleted, NEVER_RAN, 0)], None),
             (&[(Suspended, RAN, 2)], Some(("and now this", true))),
-            (&[(Suspended, NEVER_RAN, 0)], Some(("and now this", false))),
+            (&[(Suspended, NEVER_RAN, 0)], None),
+            (
+                &[(Suspended, NEVER_RAN, 0), (Evicted, RAN, 0)],
+                Some(("evicted", false)),
+            ),
             // What was said to an agent that never ran is said to the next.
             (
                 &[(Suspended, RAN, 2), (Evicted, NEVER_RAN, 0)],
@@ -172,10 +179,12 @@ mod tests {
             ..spec()
         };
         let expected = Some(Resume {
-            prompt: "do it".into(),
+            prompt: "do it\n\nand now this".into(),
             required: true,
         });
         assert_eq!(resumption(continuing.clone(), &[]), expected);
+        let paused = [(Reason::Suspended, NEVER_RAN, 0)];
+        assert_eq!(resumption(continuing.clone(), &paused), expected);
         let lost = [(Reason::Evicted, NEVER_RAN, 0)];
         assert_eq!(resumption(continuing.clone(), &lost), expected);
         let refused = [(Reason::RunnerError, RAN, 0)];

@@ -8,7 +8,7 @@ use crate::{
         job::{Attempt, Job, JobStatus},
         reason::Reason,
     },
-    plan::evidence::Asked,
+    plan::{evidence::Asked, status},
 };
 
 /// The Agent that the Job was begun with seems to be gone, and the API server was not asked yet.
@@ -61,21 +61,11 @@ pub(super) fn asked<'a>(
         stopping,
         start_overdue: attempt.started.is_none() && overdue && !is_suspending(status),
         suspend: wants_pause(job) || is_suspending(status),
-        waited_for: status
-            .reason
-            .filter(|reason| says_why(*reason))
-            .zip(status.message.as_deref()),
+        waited_for: status::waits_for(status),
     }
 }
 
 /// It may not go on now.
 pub(super) fn wants_pause(job: &Job) -> bool {
     job.spec.suspend == Some(true)
-}
-
-fn says_why(reason: Reason) -> bool {
-    !matches!(
-        reason,
-        Reason::Starting | Reason::Suspended | Reason::Recovering
-    )
 }

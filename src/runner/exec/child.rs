@@ -8,6 +8,7 @@
 mod before_exec;
 mod filter;
 
+use std::env;
 use std::fs::{self, File};
 use std::io::{self, Read, Write};
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
@@ -37,6 +38,11 @@ pub enum StartError {
         .0.display()
     )]
     NoProgram(PathBuf),
+    #[error(
+        "the image has `{}`, but not what that is run by, a script's interpreter or a program's loader (as for a program made for glibc in an image with musl): use an image in which `{} --version` works",
+        .0.display(), .0.display()
+    )]
+    NoLoader(PathBuf),
     #[error("the working directory {} can't be used: {source}", path.display())]
     Workspace { path: PathBuf, source: io::Error },
     #[error("can't start `{}`: {source}", program.display())]
@@ -60,6 +66,9 @@ impl Child {
             source,
         })?;
         spawn(program).map_err(|source| match source.kind() {
+            io::ErrorKind::NotFound if is_there(program.name) => {
+                StartError::NoLoader(program.name.to_owned())
+            }
             io::ErrorKind::NotFound => StartError::NoProgram(program.name.to_owned()),
             _ => StartError::Start {
                 program: program.name.to_owned(),
@@ -73,6 +82,15 @@ impl Child {
         // It fails when the group is gone, which is what the signal was for.
         let _ = kill_process_group(self.pid, signal);
     }
+}
+
+/// As execvp(3) looks for it.
+fn is_there(program: &Path) -> bool {
+    if program.components().count() > 1 {
+        return program.exists();
+    }
+    let folders = env::var_os("PATH").unwrap_or_default();
+    env::split_paths(&folders).any(|folder| folder.join(program).exists())
 }
 
 fn spawn(program: &Program<'_>) -> io::Result<Child> {

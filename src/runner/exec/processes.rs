@@ -83,14 +83,19 @@ fn is_out_of_reach(process: &Process) -> bool {
 /// What [`reap`] found.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Children {
+    /// As many had ended as are collected at a time.
+    More,
     Some,
     /// Nobody descends from us any more, since orphans come to us.
     None,
 }
 
-/// Collects every child that has ended.
+/// Collected at a time: an agent can have its processes end faster than they are collected.
+const REAPED_AT_ONCE: usize = 256;
+
+/// Collects the children that have ended.
 pub fn reap(mut ended: impl FnMut(Reaped)) -> Children {
-    loop {
+    for _ in 0..REAPED_AT_ONCE {
         match wait(WaitOptions::NOHANG) {
             Ok(Some((pid, status))) => {
                 if let Some(exit) = exit_of(status) {
@@ -102,6 +107,7 @@ pub fn reap(mut ended: impl FnMut(Reaped)) -> Children {
             Err(_) => return Children::None,
         }
     }
+    Children::More
 }
 
 /// None for a child that was only stopped or continued.

@@ -22,6 +22,9 @@ use crate::runner::signals::{Received, Sender, Signals};
 /// Read at once from one stream, so that the other gets its turn.
 const READ_BYTES: usize = 64 * 1024;
 
+/// Signals heard at once, since an agent can send them faster than they are heard.
+const SIGNALS_AT_ONCE: usize = 64;
+
 /// Signals from inside that are recorded one by one. An agent can send any number, and each would be a
 /// line of its record.
 const SIGNALS_RECORDED: u32 = 16;
@@ -73,6 +76,8 @@ pub struct Watch<'a> {
     signals: &'a Signals,
     reach: Reach,
     state: State,
+    /// There may be children that have ended and are not collected: of them nothing wakes us.
+    is_reaping: bool,
     /// Signals from inside so far.
     unheeded: u32,
     /// The first error of the spool. Nothing is written after it: a record may end early, but it never
@@ -98,6 +103,7 @@ impl<'a> Watch<'a> {
             signals,
             reach,
             state: State::new(),
+            is_reaping: false,
             unheeded: 0,
             spool_error: None,
             buffer: vec![0; READ_BYTES],
@@ -164,8 +170,12 @@ impl<'a> Watch<'a> {
         for writing in [self.child.prompt.pipe(), self.record.wants_room()] {
             fds.extend(writing.map(|fd| PollFd::from_borrowed_fd(fd, PollFlags::OUT)));
         }
+        let time = match self.is_reaping {
+            true => Duration::ZERO,
+            false => tick.saturating_sub(now),
+        };
         // A time too long to be told is no deadline.
-        let timeout = Timespec::try_from(tick.saturating_sub(now)).ok();
+        let timeout = Timespec::try_from(time).ok();
         match poll(&mut fds, timeout.as_ref()) {
             Ok(_) | Err(rustix::io::Errno::INTR) => {}
             Err(_) => thread::sleep(BLIND_PAUSE),
@@ -227,8 +237,11 @@ impl<'a> Watch<'a> {
     }
 
     fn hear_signals(&mut self) {
-        // An error is that of an empty queue, by another name.
-        while let Ok(Some(signal)) = self.signals.next() {
+        for _ in 0..SIGNALS_AT_ONCE {
+            // An error is that of an empty queue, by another name.
+            let Ok(Some(signal)) = self.signals.next() else {
+                return;
+            };
             if signal.is_stop() {
                 self.record(|record| record.note("signal", json!({ "signal": signal.name() })));
                 self.on(Event::StopAsked);
@@ -278,6 +291,7 @@ impl<'a> Watch<'a> {
                 exit = Some(reaped.exit);
             }
         });
+        self.is_reaping = children == Children::More;
         if let Some(exit) = exit {
             self.on(Event::Exited(exit));
         }

@@ -216,11 +216,13 @@ impl Courier {
             self.take_position(segment.insert(Segment::open(&self.spool)?), position)?;
             return Ok(Step::Opened);
         };
-        // With the verdict the record may be closed: what belongs to it comes before.
-        if segment.ends_within(position, self.buffer.len())? {
+        let (count, is_end) = segment.ahead(position, self.buffer.len())?;
+        // With the verdict the record may be closed: what belongs to it comes before. One that is written
+        // meanwhile is left for the next time.
+        if is_end {
             self.finish_transcript()?;
         }
-        let count = segment.read(position, &mut self.buffer)?;
+        let count = segment.read(position, &mut self.buffer[..count])?;
         if count == 0 {
             match is_last {
                 true if segment.has_verdict()? => {}

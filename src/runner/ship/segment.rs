@@ -55,11 +55,12 @@ impl Segment {
         Ok(count)
     }
 
-    /// True when so many bytes from a position on hold all the rest, and it ends with the verdict.
-    pub fn ends_within(&self, position: u64, count: usize) -> io::Result<bool> {
-        let length = self.file.metadata()?.len();
-        let is_rest = position < length && length - position <= count as u64;
-        Ok(is_rest && self.has_verdict()?)
+    /// How many bytes there are now from a position on, at most so many, and whether the verdict is their end.
+    pub fn ahead(&self, position: u64, at_most: usize) -> io::Result<(usize, bool)> {
+        let rest = self.file.metadata()?.len().saturating_sub(position);
+        let count = usize::try_from(rest).map_or(at_most, |rest| rest.min(at_most));
+        let is_rest = count > 0 && count as u64 == rest;
+        Ok((count, is_rest && self.has_verdict()?))
     }
 
     /// True once the verdict is written, and nothing comes after it.
@@ -108,6 +109,16 @@ mod tests {
         let mut rest = vec![0; 2_000_000];
         assert_eq!(segment.read(2 * STEP, &mut rest).unwrap(), 902_848);
         assert!(rest[..902_848].iter().all(|byte| *byte == b'x'));
+    }
+
+    #[test]
+    fn as_much_is_ahead_as_there_is_and_as_fits() {
+        let (_folder, mut writer, segment) = segment(10);
+        for (position, ahead) in [(0, 8), (4, 6), (10, 0), (11, 0)] {
+            assert_eq!(segment.ahead(position, 8).unwrap(), (ahead, false));
+        }
+        writer.write_all(b"x").unwrap();
+        assert_eq!(segment.ahead(10, 8).unwrap(), (1, false));
     }
 
     #[test]

@@ -69,7 +69,7 @@ fn deletions() -> Vec<Story> {
                 (200_000, Deed::StoreComes),
             ]),
             "Starting Working Completed",
-            (1, 1, 14, 2),
+            (1, 1, 13, 2),
         ),
         story(
             "its pod deleted while its output waits for the store",
@@ -79,7 +79,7 @@ fn deletions() -> Vec<Story> {
                 (400_000, Deed::StoreComes),
             ]),
             "Starting Working Completed",
-            (1, 1, 14, 2),
+            (1, 1, 13, 2),
         ),
         story(
             "deleted after its pod's end without the store, and made again",
@@ -90,7 +90,7 @@ fn deletions() -> Vec<Story> {
                 (170_000, Deed::StoreComes),
             ]),
             "Starting Working Completed | Starting Working Completed",
-            (2, 2, 21, 2),
+            (2, 2, 23, 2),
         ),
         story(
             "its output waits for the store for too long",
@@ -222,7 +222,7 @@ fn meddling() -> Vec<Story> {
             "stripped and made again",
             then(&[(6_000, Deed::StripJob(0)), (6_100, Deed::CreateAgain(0))]),
             "Starting Working | Starting Working Completed",
-            (2, 2, 18, 36),
+            (2, 2, 20, 37),
         ),
         story(
             "its pod made anew after its end, and then deleted",

@@ -36,8 +36,8 @@ fn at_the_start() -> Vec<Story> {
         story(
             "it has no room",
             then(&[(5, Deed::Fill), (20_000, Deed::Free)]),
-            "Starting QuotaExceeded Working Completed",
-            (1, 1, 19, 35),
+            "Starting QuotaExceeded Starting Working Completed",
+            (1, 1, 20, 36),
         ),
         story(
             "it never has room",

@@ -40,6 +40,22 @@ fn a_dead_pod_waits_for_the_seal_as_long_as_was_agreed_and_less_when_the_job_is_
     assert_eq!(next(&done, None, seen(pod), at(609)), release_pod(false));
 }
 
+/// Its node was silent for long after the Job's end: before that the store could not know that all had come.
+#[test]
+fn a_dead_pod_waits_for_its_seal_since_nothing_more_can_come() {
+    let job = running();
+    let mut pod = pod_completed();
+    let done = written(&job, next(&job, None, seen(pod.clone()), at(9)));
+    pod.terminal = true;
+    let closed = written(&done, next(&done, None, seen(pod.clone()), at(2000)));
+    for job in [closed.clone(), deleted(closed)] {
+        let wait = next(&job, None, seen(pod.clone()), at(2001));
+        assert_eq!(wait, Action::Wait(Some(Duration::from_secs(4))));
+        let release = next(&job, None, seen(pod.clone()), at(2005));
+        assert_eq!(release, release_pod(false));
+    }
+}
+
 #[test]
 fn what_the_kubelets_message_counted_is_kept_where_no_report_came() {
     let job = running();

@@ -196,6 +196,48 @@ fn trouble_is_told_and_forgotten_when_the_agent_runs() {
 }
 
 #[test]
+fn what_a_pod_waits_for_no_more_is_not_why_it_started_too_late() {
+    let pulling = with_agent_state(json!({"waiting": {"reason": "ErrImagePull"}}));
+    let overdue = |job: &Job| {
+        let dead = PodFacts {
+            deleting: true,
+            terminal: true,
+            ..pod_starting()
+        };
+        reason(&written(job, next(job, None, seen(dead), at(61))))
+    };
+    let job = intended();
+    let waits = written(&job, next(&job, None, seen(pulling), at(3)));
+    assert_eq!(overdue(&waits), Some(Reason::ImageUnavailable));
+    let pulled = written(&waits, next(&waits, None, seen(pod_starting()), at(4)));
+    assert_eq!(reason(&pulled), Some(Reason::Starting));
+    assert_eq!(message(&pulled), message(&job));
+    assert_eq!(overdue(&pulled), Some(Reason::StartTimedOut));
+    let rests = next(&pulled, None, seen(pod_starting()), at(5));
+    assert_eq!(rests, Action::Wait(Some(Duration::from_secs(55))));
+}
+
+#[test]
+fn a_start_that_something_kept_until_its_deadline_names_it() {
+    let kept = with_agent_state(json!({"waiting": {"reason": "CreateContainerError"}}));
+    let job = intended();
+    let waits = written(&job, next(&job, None, seen(kept), at(3)));
+    assert_eq!(reason(&waits), Some(Reason::Starting));
+    let dead = PodFacts {
+        deleting: true,
+        terminal: true,
+        ..pod_starting()
+    };
+    let done = written(&waits, next(&waits, None, seen(dead), at(61)));
+    assert_eq!(reason(&done), Some(Reason::StartTimedOut));
+    assert!(
+        message(&done).contains("CreateContainerError"),
+        "{}",
+        message(&done)
+    );
+}
+
+#[test]
 fn the_pod_of_an_earlier_job_of_the_same_name_is_left_alone_and_waited_for() {
     let job = intended();
     let earlier = PodFacts {
