@@ -106,7 +106,8 @@ pub struct JobSpec {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub suspend: Option<bool>,
     /// What to tell the agent when a suspended Job goes on; one that had not begun is told it after its
-    /// prompt. Can be set or changed only by the change that ends the suspension. At most 98304 bytes. Default: a short note that it was paused.
+    /// prompt. Can be set or changed only by the change that ends the suspension. At most 98304 bytes.
+    /// Default: a short note that it was paused.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(min = 1, max = MAX_PROMPT_BYTES))]
     #[x_kube(validation = prompt_bytes_rule())]

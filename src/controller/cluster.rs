@@ -20,7 +20,7 @@ use crate::{
     kubernetes::call::{CallError, call, patched, unless_gone},
     plan::{
         json_patch::{add, json_patch, remove, test},
-        refusal::Refusal,
+        refusal::{self, Refusal},
         status,
     },
 };
@@ -97,15 +97,14 @@ impl Cluster {
         unless_gone(sent).map(drop)
     }
 
-    /// Creates a pod. Only answers that leave open whether it exists are errors.
+    /// Creates a pod. Answers that leave open whether it exists are errors.
     pub async fn create_pod(&self, pod: &Pod) -> Result<Created, CallError> {
         let api = self.pods(pod.namespace().as_deref());
         match call("create the pod", api.create(&PostParams::default(), pod)).await {
             Ok(created) => Ok(Created::Pod(Box::new(created))),
             Err(error) => match error.status() {
                 Some(status) if status.is_already_exists() => Ok(Created::Exists),
-                // With 500 an admission webhook fails that others have put there.
-                Some(status) if matches!(status.code, 400..=428 | 430..=500) => {
+                Some(status) if refusal::is_refusal(status.code, &status.message) => {
                     Ok(Created::Refused(refusal(status)))
                 }
                 Some(_) | None => Err(error),

@@ -18,7 +18,7 @@ pub enum InputsError {
     )]
     NoPrompt { agent: String },
     #[error(
-        "the prompts of the Job and its Agent are too large together: {bytes} bytes with all inputs, at most {max} fit; shorten spec.prompt, spec.systemPrompt or spec.appendSystemPrompt and create another Job"
+        "the prompts of the Job and its Agent are too large together: {bytes} bytes with all inputs, at most {max} fit; shorten spec.prompt, spec.resumePrompt, spec.systemPrompt or spec.appendSystemPrompt and create another Job"
     )]
     TooLarge { bytes: usize, max: usize },
     #[error("the inputs can't be written as JSON: {0}")]

@@ -30,6 +30,20 @@ const PASSING: [&str; 3] = [
     "not yet ready to handle request",
 ];
 
+/// Said with 500, then by its name in quotation marks.
+const FAILING_WEBHOOK: &str = "failed calling webhook \"";
+
+/// Whether an answer to a pod's creation says for sure that there is none: the others may have been given after
+/// it was made.
+pub fn is_refusal(code: u16, message: &str) -> bool {
+    (400..500).contains(&code) && code != 429 || failing_webhook(message).is_some()
+}
+
+fn failing_webhook(message: &str) -> Option<&str> {
+    let (_, name) = message.split_once(FAILING_WEBHOOK)?;
+    Some(name.split_once('"')?.0)
+}
+
 /// Reads a refusal. What can heal by itself is waited for; what the pod's spec itself provokes ends the
 /// Job at once, with the API server's words, which name the field.
 pub fn consequence(refusal: &Refusal, pod: &str) -> Consequence {
@@ -45,6 +59,13 @@ pub fn consequence(refusal: &Refusal, pod: &str) -> Consequence {
         });
     }
     match code {
+        // What follows in the message, a port or the time, is another each time.
+        _ if let Some(webhook) = failing_webhook(message) => Consequence::Wait {
+            reason: Reason::Starting,
+            message: format!(
+                "pod {pod} could not be created yet: the admission webhook {webhook} fails; it is tried again"
+            ),
+        },
         403 if message.contains("exceeded quota") => Consequence::Wait {
             reason: Reason::QuotaExceeded,
             message: format!(
@@ -129,7 +150,7 @@ mod tests {
             }
         ));
         for (code, message) in [
-            (500, "failed calling webhook"),
+            (404, "busy"),
             (
                 403,
                 "pods \"hello-1\" is forbidden: status unknown for quota: q, resources: pods",
@@ -150,6 +171,32 @@ mod tests {
                     ..
                 }
             ));
+        }
+    }
+
+    #[test]
+    fn a_webhook_that_fails_is_waited_for_in_the_same_words_each_time() {
+        let fails = |why| {
+            format!(
+                "Internal error occurred: failed calling webhook \"a.b.c\": failed to call webhook: {why}"
+            )
+        };
+        let [first, second] = [":40001->:443: reset", ":40002->:443: reset"].map(fails);
+        assert!(is_refusal(500, &first));
+        assert_eq!(of(500, &first), of(500, &second));
+        let Consequence::Wait { message, .. } = of(500, &first) else {
+            panic!()
+        };
+        assert!(
+            message.contains("admission webhook a.b.c fails"),
+            "{message}"
+        );
+        for (code, message) in [
+            (500, "etcdserver: request timed out"),
+            (429, "busy"),
+            (503, "busy"),
+        ] {
+            assert!(!is_refusal(code, message), "{code}");
         }
     }
 

@@ -62,14 +62,15 @@ pub fn on_its_way(pod: &str) -> String {
     format!("pod {pod} is being started")
 }
 
-/// What a Job waits for by its status, if there is more to say than that its pod is on its way or that
-/// somebody paused it.
+/// What keeps a Job's pod from starting, by its status: not that it is on its way, that somebody paused the Job,
+/// or that its node is silent.
 pub fn waits_for(status: &JobStatus) -> Option<(Reason, &str)> {
     let (reason, message) = (status.reason?, status.message.as_deref()?);
     let attempt = status.attempt();
     let is_usual = attempt.is_some_and(|it| message == on_its_way(&it.pod));
-    let waits = status.phase == Some(Phase::Pending) && reason != Reason::Suspended;
-    (waits && !is_usual).then_some((reason, message))
+    let is_elsewhere = matches!(reason, Reason::Suspended | Reason::Recovering);
+    let waits = status.phase == Some(Phase::Pending) && !is_elsewhere && !is_usual;
+    waits.then_some((reason, message))
 }
 
 /// Still waiting, and the pod has been seen.

@@ -79,7 +79,7 @@ fn start_overdue(pod: &str, waited_for: Option<(Reason, &str)>) -> Outcome {
         Some((Reason::ImagePull, why)) => (Reason::ImageUnavailable, why.to_owned()),
         Some((_, why)) => (
             Reason::StartTimedOut,
-            format!("the agent had not started by its startDeadline: {why}"),
+            format!("the agent had not started by its startDeadline; what it waited for: {why}"),
         ),
         None => (
             Reason::StartTimedOut,

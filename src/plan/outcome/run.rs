@@ -23,7 +23,7 @@ pub struct RunFacts<'a> {
 }
 
 /// The one outcome of a run. First what the runner did to it, then how the process ended, then what the
-/// CLI said: a run that was stopped is never a success, and neither is one that a signal ended.
+/// CLI said: a run that the runner stopped is never a success, and neither is one that a signal ended.
 pub fn of_run(facts: &RunFacts) -> Outcome {
     let reason = reason_of(facts);
     Outcome {
