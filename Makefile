@@ -34,7 +34,8 @@ unit: ## Unit, golden and property tests: those that need no cluster
 	@cargo test --locked
 simulate: ## Simulate the controller in a world that goes wrong: SEEDS=…
 	@deploy/prerequisites rust
-	@SEEDS=$(or $(SEEDS),10000) cargo test --locked --profile simulation --test simulation -- --nocapture
+	@# One test at a time: those that take long use all cores themselves.
+	@SEEDS=$(or $(SEEDS),10000) cargo test --locked --profile simulation --test simulation -- --nocapture --test-threads=1
 chart: ## Tests of the Helm chart, without a cluster
 	@deploy/prerequisites cluster
 	@deploy/local/build
