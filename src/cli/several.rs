@@ -106,9 +106,8 @@ impl Wait {
         match timeout_at(until, stages::until(cluster, name, self.is_so)).await {
             Ok(now) => Ok(Waited::Is(now?.map(Box::new))),
             Err(_) => match cluster.job(name).await {
-                Ok(Some(job)) if !(self.is_so)(&job) => Ok(Waited::GaveUp),
-                Ok(now) => Ok(Waited::Is(now.map(Box::new))),
-                Err(_) => Ok(Waited::GaveUp),
+                Ok(now) if now.as_ref().is_none_or(self.is_so) => Ok(Waited::Is(now.map(Box::new))),
+                Ok(_) | Err(_) => Ok(Waited::GaveUp),
             },
         }
     }

@@ -101,13 +101,11 @@ fn note(old: &JobStatus, new: &JobStatus) -> Option<Note> {
     let phase = new.phase?;
     let message = new.message.clone().unwrap_or_default();
     let reason = new.reason?;
-    let waits = status::waits_for(new).is_some();
     // Starting is said of a pod that is on its way and of one that something keeps.
-    let changed = reason == Reason::Starting && waits != status::waits_for(old).is_some();
-    let told = old.phase == Some(phase) && old.reason == new.reason && !changed;
+    let told = |it: &JobStatus| (it.phase, it.reason, status::waits_for(it).is_some());
     match phase {
-        _ if told => None,
-        Phase::Pending if reason == Reason::Starting && !waits => None,
+        _ if told(old) == told(new) => None,
+        Phase::Pending if reason == Reason::Starting && status::waits_for(new).is_none() => None,
         // Wanted, or going on by itself.
         Phase::Pending if matches!(reason, Reason::Suspended | Reason::Recovering) => Some(Note {
             type_: Kind::Normal,

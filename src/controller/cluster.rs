@@ -1,15 +1,19 @@
 //! Every write of the controller, and the live reads. One place owns the client, so that each call has a
 //! timeout, a named field manager and the precondition that makes repeating it harmless.
 
+use std::fmt::Debug;
+
 use k8s_openapi::{
+    NamespaceResourceScope,
     api::core::v1::{Namespace, Node, Pod},
     apimachinery::pkg::apis::meta::v1::ObjectMeta,
 };
 use kube::{
-    Api, Client, ResourceExt,
+    Api, Client, Resource, ResourceExt,
     api::{DeleteParams, Patch, PatchParams, PostParams, Preconditions},
     core::Status,
 };
+use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
 
 use crate::{
@@ -136,9 +140,8 @@ impl Cluster {
         namespace: &str,
         name: &str,
     ) -> Result<Option<ObjectMeta>, CallError> {
-        let api = Api::<Job>::namespaced(self.client.clone(), namespace);
-        let found = call("look the Job up", api.get_metadata_opt(name)).await?;
-        Ok(found.map(|job| job.metadata))
+        self.metadata::<Job>("look the Job up", namespace, name)
+            .await
     }
 
     /// Asks the API server itself for an Agent. Only its metadata: the rest may be unreadable.
@@ -147,9 +150,8 @@ impl Cluster {
         namespace: &str,
         name: &str,
     ) -> Result<Option<ObjectMeta>, CallError> {
-        let api = Api::<Agent>::namespaced(self.client.clone(), namespace);
-        let found = call("look the Agent up", api.get_metadata_opt(name)).await?;
-        Ok(found.map(|agent| agent.metadata))
+        self.metadata::<Agent>("look the Agent up", namespace, name)
+            .await
     }
 
     /// Asks the API server itself for a node.
@@ -225,6 +227,21 @@ impl Cluster {
             )
             .await,
         )
+    }
+
+    async fn metadata<K>(
+        &self,
+        what: &'static str,
+        namespace: &str,
+        name: &str,
+    ) -> Result<Option<ObjectMeta>, CallError>
+    where
+        K: Resource<DynamicType = (), Scope = NamespaceResourceScope>,
+        K: Clone + Debug + DeserializeOwned,
+    {
+        let api = Api::<K>::namespaced(self.client.clone(), namespace);
+        let found = call(what, api.get_metadata_opt(name)).await?;
+        Ok(found.map(|object| object.metadata))
     }
 
     fn jobs(&self, job: &Job) -> Api<Job> {

@@ -147,7 +147,7 @@ impl Ship {
                 self.door.open();
             }
             self.hear_runner();
-            self.answer_all()?;
+            self.answer()?;
             if self.is_over() {
                 return Ok(Left::RunOver);
             }
@@ -213,7 +213,7 @@ impl Ship {
     }
 
     /// Answers those who wait at the socket. While the store is asked about one, the others wait.
-    fn answer_all(&mut self) -> io::Result<()> {
+    fn answer(&mut self) -> io::Result<()> {
         for _ in 0..ANSWERED_AT_ONCE {
             if matches!(self.runner, Runner::Asking { .. }) {
                 break;

@@ -14,6 +14,9 @@ use crate::{program::Program, server::Server};
 
 pub const NAMESPACE: &str = "team-a";
 
+/// Nothing that is waited for takes as long.
+const DEADLINE: Duration = Duration::from_secs(20);
+
 /// A name as herdctl mints it.
 pub fn minted(id: &str) -> String {
     format!("job-{id}-0000-4000-8000-000000000000")
@@ -174,14 +177,12 @@ impl Cluster {
 
     /// Waits until the world is so.
     pub async fn until(&self, what: &str, is_so: impl Fn(&World) -> bool) {
-        let deadline = tokio::time::Instant::now() + Duration::from_secs(20);
-        while !is_so(&self.look()) {
-            assert!(
-                tokio::time::Instant::now() < deadline,
-                "not within 20 s: {what}"
-            );
-            tokio::time::sleep(Duration::from_millis(10)).await;
-        }
+        let mut changed = self.changed.subscribe();
+        let until_so = changed.wait_for(|_| is_so(&self.look()));
+        let waited = tokio::time::timeout(DEADLINE, until_so).await;
+        waited
+            .unwrap_or_else(|_| panic!("not within {DEADLINE:?}: {what}"))
+            .unwrap();
     }
 
     /// How many requests contained this.

@@ -75,6 +75,7 @@ async fn answer(State(shared): State<Shared>, request: Request) -> Response {
         world.requests.push(asked.clone());
         world.fault(&asked)
     };
+    shared.changed.send_modify(|count| *count += 1);
     if let Some((code, body)) = fault {
         return plain(code, body);
     }

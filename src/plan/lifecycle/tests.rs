@@ -181,6 +181,15 @@ fn pod_starting() -> PodFacts {
     with_agent_state(json!({"waiting": {"reason": "PodInitializing"}}))
 }
 
+/// Deleted before its agent started.
+fn pod_removed() -> PodFacts {
+    PodFacts {
+        deleting: true,
+        terminal: true,
+        ..pod_starting()
+    }
+}
+
 fn pod_completed() -> PodFacts {
     let verdict = json!({"phase": "completed", "exitReason": "success", "reason": "Completed",
         "message": "m", "stoppedBy": "nobody", "exit": {"code": 0},

@@ -120,11 +120,7 @@ fn each_attempt_has_a_start_deadline_of_its_own() {
     );
     let delete = asked(&on, starting, at(1060));
     assert!(matches!(delete, Action::DeletePod { .. }), "{delete:?}");
-    let dead = PodFacts {
-        deleting: true,
-        terminal: true,
-        ..of_attempt(2, pod_starting())
-    };
+    let dead = of_attempt(2, pod_removed());
     let done = written(&on, after(&on, seen(dead), at(1061)));
     assert_eq!(reason(&done), Some(Reason::StartTimedOut));
 }

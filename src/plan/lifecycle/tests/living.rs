@@ -155,11 +155,7 @@ fn a_pod_that_does_not_start_is_ended_at_its_deadline_and_not_before() {
     assert!(matches!(delete, Action::DeletePod { .. }), "{delete:?}");
     let started = written(&job, asked(&job, seen(pod_running()), at(60)));
     assert_eq!(reason(&started), Some(Reason::Working));
-    let dead = PodFacts {
-        deleting: true,
-        terminal: true,
-        ..pod_starting()
-    };
+    let dead = pod_removed();
     let done = written(&job, next(&job, None, seen(dead), at(61)));
     assert_eq!(reason(&done), Some(Reason::StartTimedOut));
 }
@@ -198,14 +194,7 @@ fn trouble_is_told_and_forgotten_when_the_agent_runs() {
 #[test]
 fn what_a_pod_waits_for_no_more_is_not_why_it_started_too_late() {
     let pulling = with_agent_state(json!({"waiting": {"reason": "ErrImagePull"}}));
-    let overdue = |job: &Job| {
-        let dead = PodFacts {
-            deleting: true,
-            terminal: true,
-            ..pod_starting()
-        };
-        reason(&written(job, next(job, None, seen(dead), at(61))))
-    };
+    let overdue = |job: &Job| reason(&written(job, next(job, None, seen(pod_removed()), at(61))));
     let job = intended();
     let waits = written(&job, next(&job, None, seen(pulling), at(3)));
     assert_eq!(overdue(&waits), Some(Reason::ImageUnavailable));
@@ -223,11 +212,7 @@ fn a_start_that_something_kept_until_its_deadline_names_it() {
     let job = intended();
     let waits = written(&job, next(&job, None, seen(kept), at(3)));
     assert_eq!(reason(&waits), Some(Reason::Starting));
-    let dead = PodFacts {
-        deleting: true,
-        terminal: true,
-        ..pod_starting()
-    };
+    let dead = pod_removed();
     let done = written(&waits, next(&waits, None, seen(dead), at(61)));
     assert_eq!(reason(&done), Some(Reason::StartTimedOut));
     assert!(

@@ -137,11 +137,7 @@ fn a_pod_that_never_started_is_removed_by_a_pause_and_that_is_no_disruption() {
     let job = resumed(waiting, None);
     let delete = after(&job, seen(pod_starting()), at(2));
     assert!(matches!(delete, Action::DeletePod { .. }), "{delete:?}");
-    let dead = PodFacts {
-        deleting: true,
-        terminal: true,
-        ..pod_starting()
-    };
+    let dead = pod_removed();
     // Its deadline passes, but that no longer counts.
     let paused = written(&job, after(&job, seen(dead.clone()), at(90)));
     assert_eq!(last(&paused).outcome, Some(Reason::Suspended));
