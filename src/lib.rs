@@ -1,8 +1,8 @@
 //! The map of the house.
 //!
 //! `api` says what things look like, `plan` decides, and everything else carries decisions out:
-//! `controller` on the cluster, `runner` inside an agent's pod. `src/bin/` parses arguments and
-//! nothing else.
+//! `controller` on the cluster, `runner` inside an agent's pod, `uninstall` at the operator's end.
+//! `src/bin/` parses arguments and nothing else.
 //!
 //! Where to begin: `plan::lifecycle` for what happens to a Job, `plan::evidence` for why it ended so,
 //! `runner::exec` for what happens in the pod. ARCHITECTURE.md tells how they speak to each other.
@@ -29,3 +29,5 @@ pub mod process;
 pub mod runner;
 #[cfg(feature = "operator")]
 pub mod store;
+#[cfg(feature = "operator")]
+pub mod uninstall;

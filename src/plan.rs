@@ -39,3 +39,5 @@ pub mod settings;
 pub mod status;
 #[cfg(feature = "operator")]
 pub mod trouble;
+#[cfg(feature = "operator")]
+pub mod uninstall;

@@ -7,8 +7,9 @@ use herdctl::{
     api::{crds, duration::DurationText},
     controller::{self, Options},
     gateway::{self, certificate::Subject, store_ca::Published},
-    plan::settings::Settings,
-    store,
+    kubernetes,
+    plan::{settings::Settings, uninstall::RunningJobs},
+    store, uninstall,
 };
 use k8s_openapi::api::core::v1::ResourceRequirements;
 use tracing_subscriber::EnvFilter;
@@ -29,6 +30,8 @@ enum Command {
     Gateway(Box<GatewayArguments>),
     /// Run the store: keep every line of every run on a volume.
     Store(Box<StoreArguments>),
+    /// Let go of all that the operator holds, before it is uninstalled: the chart runs this.
+    Uninstall(UninstallArguments),
     /// Write the CustomResourceDefinitions, one file each.
     Crds {
         /// The folder to write to; may be given more than once.
@@ -136,23 +139,57 @@ struct StoreArguments {
     readers: Vec<String>,
 }
 
+#[derive(Args)]
+struct UninstallArguments {
+    /// The controller's Deployment; its lease has the same name.
+    #[arg(long, value_name = "NAME", default_value = "herd-controller")]
+    controller: String,
+    /// The operator's own namespace.
+    #[arg(long, env = "POD_NAMESPACE", value_name = "NAMESPACE")]
+    namespace: String,
+    /// What becomes of Jobs that have not ended.
+    #[arg(long, value_enum, default_value = "suspend")]
+    running_jobs: Running,
+    /// After so long it ends, whatever is left.
+    #[arg(long, value_name = "DURATION", default_value = "3m", value_parser = duration)]
+    timeout: std::time::Duration,
+    /// End with exit code 1 when something could not be done; it is 0 otherwise, so that the uninstall goes on.
+    #[arg(long)]
+    strict: bool,
+}
+
+#[derive(Clone, Copy, clap::ValueEnum)]
+enum Running {
+    /// Stop their agents and keep their sessions.
+    Suspend,
+    /// End them as cancelled.
+    Cancel,
+    /// Let their pods run on without an operator.
+    Leave,
+}
+
 fn main() -> ExitCode {
     let done = match Arguments::parse().command {
         Command::Controller(arguments) => run_controller(*arguments),
         Command::Gateway(arguments) => run_gateway(*arguments),
         Command::Store(arguments) => run_store(*arguments),
+        Command::Uninstall(arguments) => return run_uninstall(arguments),
         Command::Crds { to } => write_crds(&to),
     };
     let Err(error) = done else {
         return ExitCode::SUCCESS;
     };
+    complain(error.as_ref());
+    ExitCode::FAILURE
+}
+
+fn complain(error: &dyn Error) {
     eprintln!("herd-operator: {error}");
     let mut cause = error.source();
     while let Some(error) = cause {
         eprintln!("  because: {error}");
         cause = error.source();
     }
-    ExitCode::FAILURE
 }
 
 #[tokio::main]
@@ -216,6 +253,43 @@ async fn run_store(arguments: StoreArguments) -> Result<(), Box<dyn Error>> {
     })
     .await?;
     Ok(())
+}
+
+/// Prints for people: Helm shows it, and so does `kubectl logs`.
+#[tokio::main]
+async fn run_uninstall(arguments: UninstallArguments) -> ExitCode {
+    let failure = match arguments.strict {
+        true => ExitCode::FAILURE,
+        false => ExitCode::SUCCESS,
+    };
+    let client = match kubernetes::connect().await {
+        Ok(client) => client,
+        Err(error) => {
+            complain(&error);
+            return failure;
+        }
+    };
+    let options = uninstall::Options {
+        controller: Some(uninstall::Deployment {
+            namespace: arguments.namespace,
+            name: arguments.controller,
+        }),
+        running: match arguments.running_jobs {
+            Running::Suspend => RunningJobs::Suspend,
+            Running::Cancel => RunningJobs::Cancel,
+            Running::Leave => RunningJobs::Leave,
+        },
+        timeout: arguments.timeout,
+    };
+    let outcome = uninstall::run(client, options, |line| println!("{line}")).await;
+    if outcome.undone.is_empty() {
+        return ExitCode::SUCCESS;
+    }
+    for what in &outcome.undone {
+        println!("not done: {what}");
+    }
+    println!("next: herdctl doctor says what is left, and herdctl doctor --fix removes it");
+    failure
 }
 
 fn start_logging() {

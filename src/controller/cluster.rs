@@ -14,7 +14,7 @@ use kube::{
     core::Status,
 };
 use serde::de::DeserializeOwned;
-use serde_json::{Value, json};
+use serde_json::json;
 
 use crate::{
     api::{
@@ -23,7 +23,7 @@ use crate::{
     },
     kubernetes::call::{CallError, call, patched, unless_gone},
     plan::{
-        json_patch::{add, json_patch, remove, test},
+        json_patch::{add, json_patch, release, test},
         refusal::{self, Refusal},
         status,
     },
@@ -89,7 +89,8 @@ impl Cluster {
 
     /// Takes our finalizer off the Job.
     pub async fn release_job(&self, job: &Job) -> Result<(), CallError> {
-        let Some(patch) = release(job.uid(), job.finalizers(), JOB_FINALIZER) else {
+        let Some(patch) = release(job.metadata.uid.as_deref(), job.finalizers(), JOB_FINALIZER)
+        else {
             return Ok(());
         };
         let api = self.jobs(job);
@@ -216,7 +217,8 @@ impl Cluster {
 
     /// Takes our finalizer off this very pod; none is the answer when it is gone.
     pub async fn release_pod(&self, pod: &Pod) -> Result<Option<Pod>, CallError> {
-        let Some(patch) = release(pod.uid(), pod.finalizers(), POD_FINALIZER) else {
+        let Some(patch) = release(pod.metadata.uid.as_deref(), pod.finalizers(), POD_FINALIZER)
+        else {
             return Ok(Some(pod.clone()));
         };
         let api = self.pods(pod.namespace().as_deref());
@@ -265,16 +267,4 @@ fn refusal(status: &Status) -> Refusal {
             .into_iter()
             .any(|cause| cause.reason == "NamespaceTerminating"),
     }
-}
-
-/// Removes one finalizer of exactly this object. Its place in the list is part of the test, so that a
-/// list that has changed meanwhile is a conflict and not the loss of somebody else's.
-fn release(uid: Option<String>, finalizers: &[String], ours: &str) -> Option<Patch<Value>> {
-    let place = finalizers.iter().position(|name| name == ours)?.to_string();
-    let path = ["metadata", "finalizers", place.as_str()];
-    Some(json_patch([
-        test(["metadata", "uid"], json!(uid)),
-        test(path, json!(ours)),
-        remove(path),
-    ]))
 }

@@ -5,7 +5,7 @@ use json_patch::{
     TestOperation, jsonptr::PointerBuf,
 };
 use kube::api::Patch;
-use serde_json::Value;
+use serde_json::{Value, json};
 
 /// The patch of these operations, in their order.
 pub fn json_patch(operations: impl Into<Vec<PatchOperation>>) -> Patch<Value> {
@@ -39,4 +39,16 @@ pub fn remove<const N: usize>(path: [&str; N]) -> PatchOperation {
     PatchOperation::Remove(RemoveOperation {
         path: PointerBuf::from_tokens(path),
     })
+}
+
+/// Takes one finalizer off exactly this object, if it is there. Its place in the list is part of the test, so
+/// that a list that has changed meanwhile is a conflict and not the loss of another's finalizer.
+pub fn release(uid: Option<&str>, finalizers: &[String], ours: &str) -> Option<Patch<Value>> {
+    let place = finalizers.iter().position(|name| name == ours)?.to_string();
+    let path = ["metadata", "finalizers", place.as_str()];
+    Some(json_patch([
+        test(["metadata", "uid"], json!(uid)),
+        test(path, json!(ours)),
+        remove(path),
+    ]))
 }

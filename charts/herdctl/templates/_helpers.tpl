@@ -42,6 +42,10 @@ app.kubernetes.io/instance: {{ .Release.Name }}
 {{ include "herdctl.fullname" . }}-gateway
 {{- end }}
 
+{{- define "herdctl.uninstall.name" -}}
+{{ include "herdctl.fullname" . }}-uninstall
+{{- end }}
+
 {{/* Where the store publishes the certificates by which it is known. */}}
 {{- define "herdctl.store.ca" -}}
 {{ include "herdctl.store.name" . }}-ca
@@ -63,12 +67,57 @@ app.kubernetes.io/component: {{ index . 1 }}
 app.kubernetes.io/component: {{ index . 1 }}
 {{- end }}
 
+{{/* The chart that this one is a part of has the last word on the registry, not on a whole reference. */}}
+{{- define "herdctl.registry" -}}
+{{- default .Values.imageRegistry .Values.global.imageRegistry }}
+{{- end }}
+
 {{- define "herdctl.operatorImage" -}}
-{{- default (printf "%s/herdctl-operator:%s" .Values.imageRegistry .Chart.AppVersion) .Values.operator.image }}
+{{- default (printf "%s/herdctl-operator:%s" (include "herdctl.registry" .) .Chart.AppVersion) .Values.operator.image }}
 {{- end }}
 
 {{- define "herdctl.agentImage" -}}
-{{- default (printf "%s/herdctl-agent:%s" .Values.imageRegistry .Chart.AppVersion) .Values.agent.image }}
+{{- default (printf "%s/herdctl-agent:%s" (include "herdctl.registry" .) .Chart.AppVersion) .Values.agent.image }}
+{{- end }}
+
+{{/* Ours and those of all charts; some write a name alone. */}}
+{{- define "herdctl.pullSecrets" -}}
+{{- $secrets := list }}
+{{- range concat .Values.global.imagePullSecrets .Values.imagePullSecrets }}
+{{- $secrets = append $secrets (ternary (dict "name" .) . (kindIs "string" .)) }}
+{{- end }}
+{{- $secrets | uniq | toYaml }}
+{{- end }}
+
+{{/*
+Takes a list: the value's name, and the value. A size below 1 MiB is one whose unit was forgotten, or was m, which is
+a thousandth of a byte.
+*/}}
+{{- define "herdctl.checkSize" -}}
+{{- $name := index . 0 }}
+{{- $value := index . 1 }}
+{{- $text := toString $value }}
+{{- $bare := or (not (kindIs "string" $value)) (regexMatch "^[0-9.]+$" $text) }}
+{{- if and $bare (lt (float64 $value) 1048576.0) }}
+{{- fail (printf "%s: %s has no unit and would be %s bytes: write %sMi or %sGi" $name $text $text $text $text) }}
+{{- else if regexMatch "^[0-9.]+(m|u|n)$" $text }}
+{{- fail (printf "%s: the unit of %s means a part of a byte: write Mi for mebibytes" $name $text) }}
+{{- end }}
+{{- end }}
+
+{{/* All sizes of the values. */}}
+{{- define "herdctl.checkSizes" -}}
+{{- include "herdctl.checkSize" (list "store.storage.size" .Values.store.storage.size) }}
+{{- range $part := list "controller" "store" "gateway" "agent" "ship" }}
+{{- $resources := get (get $.Values $part) "resources" }}
+{{- range $which := list "requests" "limits" }}
+{{- range $what, $quantity := get $resources $which | default dict }}
+{{- if or (eq $what "memory") (eq $what "ephemeral-storage") (hasPrefix "hugepages-" $what) }}
+{{- include "herdctl.checkSize" (list (printf "%s.resources.%s.%s" $part $which $what) $quantity) }}
+{{- end }}
+{{- end }}
+{{- end }}
+{{- end }}
 {{- end }}
 
 {{/* Not a choice: the name of an APIService is its version and group. */}}

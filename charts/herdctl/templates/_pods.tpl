@@ -16,12 +16,18 @@ annotations:
 
 {{- define "herdctl.podSpec" -}}
 {{- $root := index . 0 }}
-{{- $component := index . 1 }}
-{{- $values := get $root.Values $component -}}
+{{- $component := index . 1 -}}
 serviceAccountName: {{ include (printf "herdctl.%s.name" $component) $root }}
+{{ include "herdctl.placement" . }}
+{{- end }}
+
+{{/* Where a pod runs, and what all of ours have in common. */}}
+{{- define "herdctl.placement" -}}
+{{- $root := index . 0 }}
+{{- $values := get $root.Values (index . 1) -}}
 automountServiceAccountToken: true
 enableServiceLinks: false
-{{- with $root.Values.imagePullSecrets }}
+{{- with include "herdctl.pullSecrets" $root | fromYamlArray }}
 imagePullSecrets:
   {{- toYaml . | nindent 2 }}
 {{- end }}
@@ -54,13 +60,7 @@ All of a container but its name, arguments, ports and mounts.
 /healthz answers without the API server: one that is away must not restart anything.
 */}}
 {{- define "herdctl.container" -}}
-{{- $root := index . 0 }}
-{{- $component := index . 1 }}
-{{- $values := get $root.Values $component -}}
-image: {{ include "herdctl.operatorImage" $root | quote }}
-imagePullPolicy: {{ $root.Values.operator.imagePullPolicy }}
-env:
-  {{- include "herdctl.env" . | nindent 2 }}
+{{ include "herdctl.program" . }}
 startupProbe:
   httpGet:
     path: /healthz
@@ -81,6 +81,16 @@ readinessProbe:
     port: probes
   periodSeconds: 5
   timeoutSeconds: 5
+{{- end }}
+
+{{/* The same without what only a server has. */}}
+{{- define "herdctl.program" -}}
+{{- $root := index . 0 }}
+{{- $values := get $root.Values (index . 1) -}}
+image: {{ include "herdctl.operatorImage" $root | quote }}
+imagePullPolicy: {{ $root.Values.operator.imagePullPolicy }}
+env:
+  {{- include "herdctl.env" . | nindent 2 }}
 resources:
   {{- toYaml $values.resources | nindent 2 }}
 securityContext:
