@@ -156,8 +156,8 @@ fn from_store(error: StoreError, target: &Target) -> Refused {
 
 async fn list() -> Refused {
     StatusReason::MethodNotAllowed.because(format!(
-        "{PLURAL} are read one by one: kubectl get {PLURAL} NAME. They have the names of their Jobs: \
-         kubectl get hj"
+        "{PLURAL} cannot be listed. Each has the name of its Job: list the Jobs with kubectl get hj, then use \
+         kubectl get {PLURAL} NAME"
     ))
 }
 
