@@ -8,7 +8,8 @@ use crate::api::{
 };
 
 /// Sets the conditions that follow from a status. `Complete` and `Failed` appear only when true, since
-/// tools look at their presence; a condition keeps its time until its status changes.
+/// tools look at their presence; a condition keeps its time until its status changes. Its message is there
+/// only where it tells what holds now: a text from earlier would not be true any more.
 pub(super) fn with_conditions(mut status: JobStatus, now: DateTime<Utc>) -> JobStatus {
     let started = status.started_at.is_some();
     let phase = status.phase.unwrap_or(Phase::Pending);
@@ -31,7 +32,7 @@ pub(super) fn with_conditions(mut status: JobStatus, now: DateTime<Utc>) -> JobS
         .reason
         .map(|reason| reason.to_string())
         .unwrap_or_default();
-    let message = status.message.clone().unwrap_or_default();
+    let message = status.message.clone();
     let theirs: Vec<Condition> = status
         .conditions
         .iter()
@@ -50,13 +51,19 @@ pub(super) fn with_conditions(mut status: JobStatus, now: DateTime<Utc>) -> JobS
                 .conditions
                 .iter()
                 .find(|it| it.type_ == type_ && it.status == value);
-            old.cloned().unwrap_or_else(|| Condition {
+            // What a Job waits for changes while it waits; all else is said once.
+            let waits = type_ == ConditionType::Reconciling && holds;
+            if let Some(old) = old.filter(|_| !waits) {
+                return old.clone();
+            }
+            let tells = holds && type_ != ConditionType::Started;
+            Condition {
                 type_,
                 status: value,
                 reason: reason.clone(),
-                message: message.clone(),
-                last_transition_time: now,
-            })
+                message: message.clone().filter(|_| tells).unwrap_or_default(),
+                last_transition_time: old.map_or(now, |old| old.last_transition_time),
+            }
         })
         .collect();
     status.conditions = ours.into_iter().chain(theirs).collect();

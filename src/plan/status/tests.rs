@@ -1,3 +1,5 @@
+use k8s_openapi::api::core::v1::Pod;
+
 use super::*;
 use crate::api::job::{ConditionStatus, ConditionType, JobSpec};
 
@@ -64,10 +66,49 @@ fn every_end_is_finished_and_only_its_own_kind_is_there() {
 fn a_condition_keeps_its_time_until_it_changes() {
     let first = pending(&job(JobStatus::default()), Reason::Scheduling, "a", at(1));
     let second = pending(&job(first.clone()), Reason::ImagePull, "b", at(2));
-    assert_eq!(first.conditions, second.conditions);
+    let times = |status: &JobStatus| -> Vec<_> {
+        let all = status.conditions.iter();
+        all.map(|it| (it.type_, it.status, it.last_transition_time))
+            .collect()
+    };
+    assert_eq!(times(&first), times(&second));
     assert_eq!(
         (second.reason, second.message.as_deref()),
         (Some(Reason::ImagePull), Some("b"))
+    );
+}
+
+#[test]
+fn a_condition_says_nothing_that_is_over() {
+    let said = |status: &JobStatus, wanted: ConditionType| {
+        let condition = status.conditions.iter().find(|it| it.type_ == wanted);
+        let condition = condition.unwrap().clone();
+        (condition.status, condition.reason, condition.message)
+    };
+    let text = str::to_owned;
+    let waits = pending(&job(JobStatus::default()), Reason::Scheduling, "a", at(1));
+    let pulls = pending(&job(waits), Reason::ImagePull, "b", at(2));
+    assert_eq!(
+        said(&pulls, ConditionType::Reconciling),
+        (ConditionStatus::True, text("ImagePull"), text("b"))
+    );
+    let pod: Pod =
+        serde_json::from_value(serde_json::json!({"metadata": {"name": "a-1"}})).unwrap();
+    let works = running(&job(pulls), &PodFacts::from(&pod), at(3), at(3));
+    let done = ended(&job(works), None, &end(Reason::Completed), at(80));
+    for (type_, value, reason) in [
+        (
+            ConditionType::Reconciling,
+            ConditionStatus::False,
+            "Working",
+        ),
+        (ConditionType::Started, ConditionStatus::True, "Working"),
+    ] {
+        assert_eq!(said(&done, type_), (value, text(reason), String::new()));
+    }
+    assert_eq!(
+        said(&done, ConditionType::Complete),
+        (ConditionStatus::True, text("Completed"), text("m"))
     );
 }
 
