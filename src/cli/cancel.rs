@@ -12,7 +12,7 @@ use super::{
     error::CliError,
     exit::Exit,
     id::JobId,
-    name::Name,
+    name::{self, Name},
     out::Out,
     resume,
     several::{self, Wait, Worst},
@@ -22,7 +22,7 @@ use super::{
 };
 use crate::api::reason::Phase;
 
-/// Stop Jobs; their output stays
+/// Cancel Jobs: stop their agents and keep their output
 #[derive(Debug, clap::Args)]
 #[command(
     group = clap::ArgGroup::new("which").required(true).args(["ids", "agent"]),
@@ -31,23 +31,24 @@ use crate::api::reason::Phase;
   herdctl jobs cancel --agent reviewer --yes
 
 The agent gets SIGTERM, and SIGKILL after its cancelGrace. A Job that has ended stays as it is, and
-counts as stopped. With --wait the exit code is 0 once all have ended, however, and 124 if --timeout
-passes before. To stop a Job only for a while: herdctl jobs pause."
+counts as stopped. With --wait, the exit code is 0 once all Jobs have ended, in any way, and 124 if
+--timeout passes first. To stop a Job only for a while: herdctl jobs pause. @last
+works only for a Job that you created with herdctl."
 )]
 pub struct Cancel {
-    /// The Jobs: names, any beginnings of UUIDs, @last or @last:AGENT
+    /// The Jobs: names, any prefixes of UUIDs, @last or @last:AGENT
     #[arg(value_name = "ID")]
     ids: Vec<JobId>,
     /// All pending and running Jobs of this Agent
-    #[arg(long, value_name = "NAME")]
+    #[arg(long, value_name = "NAME", value_parser = name::agent)]
     agent: Option<Name>,
-    /// Stay until they have ended
+    /// Wait until they have ended
     #[arg(long)]
     wait: bool,
     /// How long to wait
     #[arg(long, value_name = "DURATION", default_value = "5m", value_parser = time::duration, requires = "wait")]
     timeout: Duration,
-    /// Do not ask when --agent means several Jobs
+    /// Do not ask for confirmation when --agent matches several Jobs
     #[arg(short, long)]
     yes: bool,
 }
@@ -58,7 +59,7 @@ impl Cancel {
         let mut worst = Worst(Exit::Done);
         let jobs = match &self.agent {
             Some(agent) => self.of_agent(&cluster, agent, out).await?,
-            None => several::named(&cluster, &self.ids, &mut worst, out).await,
+            None => several::named(&cluster, &self.ids, "cancel", &mut worst, out).await,
         };
         let mut asked = Vec::new();
         for job in jobs {
@@ -160,14 +161,13 @@ fn tell_end(job: &JobView, now: Option<&JobView>, out: &mut Out) -> Result<(), C
     };
     out.line(&format!("{} {id} {}", now.sign(out.style), end(now, out)))?;
     if now.phase() == Some(Phase::Cancelled) && resume::has_session(now) {
-        out.say(&format!("go on with it: {} jobs resume {id}", out.program));
+        out.say(&format!("continue it: {} jobs resume {id}", out.program));
     }
     Ok(())
 }
 
-/// `cancelled manual_cancel · 6 turns · $0.11`.
+/// `cancelled · 6 turns · $0.11`.
 fn end(job: &JobView, out: &Out) -> String {
-    let words = format!("{} {}", job.phase_word(), job.text("/status/exitReason"));
-    let parts = [words, job.turns(), job.cost()];
+    let parts = [job.outcome(), job.turns(), job.cost()];
     out.style.dotted(parts.iter().map(String::as_str))
 }

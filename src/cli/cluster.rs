@@ -3,11 +3,11 @@
 
 use std::{future::Future, time::Duration};
 
-use k8s_openapi::api::core::v1::Namespace;
+use k8s_openapi::api::{authentication::v1::SelfSubjectReview, core::v1::Namespace};
 use kube::{
     Api, Client, Resource, ResourceExt,
     api::{DynamicObject, ListParams, ObjectMeta, Patch, PatchParams, PostParams},
-    core::ApiResource,
+    core::{ApiResource, ObjectList},
 };
 use serde_json::{Value, json};
 
@@ -24,6 +24,10 @@ const FIELD_MANAGER: &str = "herdctl";
 pub const CALL_TIMEOUT: Duration = Duration::from_secs(10);
 /// How many objects a page of a list holds.
 pub const PAGE: u32 = 500;
+/// A list whose next page has expired is begun again so often, since it is then another list.
+const LISTS: usize = 5;
+/// What Kubernetes answers when it no longer knows the token of a page.
+const GONE: u16 = 410;
 
 /// Which Jobs, by what the API server can tell apart.
 #[derive(Clone, Debug, Default)]
@@ -68,7 +72,7 @@ impl Cluster {
             // Kubernetes answers 404 for a missing object and for a missing kind; a list tells them apart.
             self.list_one(&Selection::default()).await?;
         }
-        Ok(found.map(JobView))
+        Ok(found.map(JobView::from))
     }
 
     /// All Jobs of the selection, in pages.
@@ -76,15 +80,55 @@ impl Cluster {
         let request = self
             .request("list", "jobs.herdctl.dev")
             .everywhere(selection.everywhere);
-        let jobs = self.jobs(selection.everywhere);
+        let jobs = &self.jobs(selection.everywhere);
+        let page = async |params: ListParams| jobs.list(&params).await;
+        let found = self.all_pages(&request, selection, page).await?;
+        Ok(found.into_iter().map(JobView::from).collect())
+    }
+
+    /// All objects of a list in pages. Where a page has expired, the list begins again, and what came of
+    /// the old one is dropped: the two would not fit together.
+    async fn all_pages<T: Clone>(
+        &self,
+        request: &Request<'_>,
+        selection: &Selection,
+        page: impl AsyncFn(ListParams) -> Result<ObjectList<T>, kube::Error>,
+    ) -> Result<Vec<T>, CliError> {
+        for _ in 0..LISTS {
+            if let Some(found) = self.pages(request, selection, &page).await? {
+                return Ok(found);
+            }
+        }
+        Err(CliError::new(format!(
+            "the list of {} could not be read to its end: its pages expired {LISTS} times",
+            request.resource
+        ))
+        .next("try again, or ask for fewer: name a namespace with -n, or an agent with --agent"))
+    }
+
+    /// The objects of one list; none where a page of it has expired.
+    async fn pages<T: Clone>(
+        &self,
+        request: &Request<'_>,
+        selection: &Selection,
+        page: &impl AsyncFn(ListParams) -> Result<ObjectList<T>, kube::Error>,
+    ) -> Result<Option<Vec<T>>, CliError> {
         let mut params = list_params(selection);
         let mut found = Vec::new();
         loop {
-            let page = self.call(&request, jobs.list(&params)).await?;
-            found.extend(page.items.into_iter().map(JobView));
-            match page.metadata.continue_.filter(|token| !token.is_empty()) {
-                Some(token) => params = params.continue_token(&token),
-                None => return Ok(found),
+            let answer = async {
+                match page(params.clone()).await {
+                    Err(kube::Error::Api(status)) if status.code == GONE => Ok(None),
+                    answer => answer.map(Some),
+                }
+            };
+            let Some(list) = self.call(request, answer).await? else {
+                return Ok(None);
+            };
+            found.extend(list.items);
+            match list.metadata.continue_.filter(|token| !token.is_empty()) {
+                Some(token) => params.continue_token = Some(token),
+                None => return Ok(Some(found)),
             }
         }
     }
@@ -106,17 +150,18 @@ impl Cluster {
     /// What the Jobs of this namespace are called, and when they were made.
     pub async fn names(&self, selection: &Selection) -> Result<Vec<ObjectMeta>, CliError> {
         let request = self.request("list", "jobs.herdctl.dev");
-        let jobs = self.jobs(false);
-        let mut params = list_params(selection);
-        let mut found = Vec::new();
-        loop {
-            let page = self.call(&request, jobs.list_metadata(&params)).await?;
-            found.extend(page.items.into_iter().map(|item| item.metadata));
-            match page.metadata.continue_.filter(|token| !token.is_empty()) {
-                Some(token) => params = params.continue_token(&token),
-                None => return Ok(found),
-            }
-        }
+        let jobs = &self.jobs(false);
+        let page = async |params: ListParams| jobs.list_metadata(&params).await;
+        let found = self.all_pages(&request, selection, page).await?;
+        Ok(found.into_iter().map(|item| item.metadata).collect())
+    }
+
+    /// The user as whom the API server knows us; none where it does not say.
+    pub async fn user(&self) -> Option<String> {
+        let reviews: Api<SelfSubjectReview> = Api::all(self.client.clone());
+        let (params, review) = (PostParams::default(), SelfSubjectReview::default());
+        let answer = tokio::time::timeout(CALL_TIMEOUT, reviews.create(&params, &review)).await;
+        answer.ok()?.ok()?.status?.user_info?.username
     }
 
     pub async fn create(&self, job: &Job, write: Write) -> Result<JobView, NotMade> {
@@ -132,7 +177,7 @@ impl Cluster {
         let jobs = self.jobs(false);
         let answer = tokio::time::timeout(CALL_TIMEOUT, jobs.create(&params, &object)).await;
         match answer {
-            Ok(Ok(job)) => Ok(JobView(job)),
+            Ok(Ok(job)) => Ok(JobView::from(job)),
             Ok(Err(error)) if explain::is_open(&error) => {
                 Err(NotMade::Open(explain(&request, &error)))
             }
@@ -155,7 +200,7 @@ impl Cluster {
         let patched = async {
             match jobs.patch(name, &params, &patch).await {
                 Err(kube::Error::Api(status)) if status.is_conflict() => Ok(None),
-                patched => patched.map(|job| Some(JobView(job))),
+                patched => patched.map(|job| Some(JobView::from(job))),
             }
         };
         self.call(&request, patched).await

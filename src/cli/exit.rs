@@ -26,12 +26,12 @@ impl Exit {
     pub const TABLE: [(Exit, &str); 8] = [
         (Exit::Done, "done; of a Job that was waited for: completed"),
         (Exit::Error, "error, or jobs verify found a difference"),
-        (Exit::Usage, "the arguments make no sense"),
+        (Exit::Usage, "invalid arguments"),
         (Exit::Failed, "the Job that was waited for failed"),
         (Exit::Timeout, "it failed because a time limit passed"),
         (Exit::Cancelled, "it was cancelled"),
-        (Exit::GaveUp, "gave up waiting; the Job goes on"),
-        (Exit::Left, "left by Ctrl-C; the Job goes on"),
+        (Exit::GaveUp, "gave up waiting; the Job continues"),
+        (Exit::Left, "left by Ctrl-C; the Job continues"),
     ];
 
     pub fn code(self) -> u8 {

@@ -65,15 +65,15 @@ pub async fn follow(
             Ok(Exit::of_job(phase, exit_reason))
         }
         Stop::Left => {
-            let goes_on = format!("{id} goes on");
+            let goes_on = format!("{id} continues");
             out.say(&out.words.dotted([goes_on.as_str(), &steps(out, id)]));
             Ok(Exit::Left)
         }
-        Stop::End => ended_without_a_line(cluster, name).await,
+        Stop::End | Stop::TooFew => ended_without_a_line(cluster, name).await,
     }
 }
 
-/// What one may do with a Job that goes on.
+/// What one may do with a Job that continues.
 pub fn say_steps(name: &str, out: &mut Out) {
     let steps = steps(out, short(name));
     out.say(&steps);

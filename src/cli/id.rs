@@ -1,5 +1,5 @@
 //! How people name a Job: by its name, of a minted one by any beginning of its UUID that only one has, with
-//! or without `job-`, or as the last one made. A name that a person chose is never found by its beginning:
+//! or without `job-`, or as the last one that was created. A name that a person chose is never found by its beginning:
 //! who wants to stop `nightly`, which is gone, does not mean `nightly-2`. What finds nothing names the
 //! nearest, since an id is typed by hand.
 
@@ -10,15 +10,19 @@ use kube::api::ObjectMeta;
 
 use super::{
     cluster::{Cluster, Selection},
+    created,
     error::CliError,
-    name::Name,
+    name::{self, Name},
     view::{self, JobView, MINTED, short},
 };
+use crate::api::text::one_line;
 
 /// So many neighbours help; more are a list.
 const NEAREST: usize = 3;
 /// Candidates of an ambiguous beginning that are named.
 const CANDIDATES: usize = 10;
+/// What may stand before a name, as kubectl prints and takes it: `job.herdctl.dev/NAME`.
+const KINDS: [&str; 5] = ["hj", "job", "jobs", "job.herdctl.dev", "jobs.herdctl.dev"];
 
 /// A Job, as it was typed.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -33,9 +37,10 @@ impl FromStr for JobId {
     type Err = String;
 
     fn from_str(text: &str) -> Result<Self, String> {
+        let text = name::without_kind(text, &KINDS);
         if let Some(last) = text.strip_prefix("@last") {
             return match last.strip_prefix(':') {
-                Some(agent) => Ok(JobId::Last(Some(agent.parse()?))),
+                Some(agent) => Ok(JobId::Last(Some(name::agent(agent)?))),
                 None if last.is_empty() => Ok(JobId::Last(None)),
                 None => Err(format!("{text:?} is neither @last nor @last:AGENT")),
             };
@@ -44,7 +49,7 @@ impl FromStr for JobId {
         let begins = text.trim_end_matches('-');
         begins.parse::<Name>().map_err(|_| {
             format!(
-                "{text:?} is no Job's id: its name, any beginning of its UUID, @last or @last:AGENT"
+                "{text:?} is not a Job's id: use its name, any prefix of its UUID, @last or @last:AGENT"
             )
         })?;
         Ok(JobId::Named(text.to_owned()))
@@ -57,6 +62,53 @@ impl fmt::Display for JobId {
             JobId::Named(text) => f.write_str(text),
             JobId::Last(None) => f.write_str("@last"),
             JobId::Last(Some(agent)) => write!(f, "@last:{agent}"),
+        }
+    }
+}
+
+/// The Job that is meant, to change it. As `@last` it is only found by the user who created it: somebody
+/// else may have created one since this user last looked.
+pub async fn find_to_change(
+    cluster: &Cluster,
+    id: &JobId,
+    verb: &str,
+) -> Result<JobView, CliError> {
+    let job = find(cluster, id).await?;
+    if let JobId::Last(_) = id {
+        check_creator(cluster, id, &job, verb).await?;
+    }
+    Ok(job)
+}
+
+async fn check_creator(
+    cluster: &Cluster,
+    id: &JobId,
+    job: &JobView,
+    verb: &str,
+) -> Result<(), CliError> {
+    let name = short(job.name());
+    let is = format!("{id} is {name} ({})", job.in_passing(Utc::now()));
+    let Some(creator) = created::by(&job.0.metadata) else {
+        return Err(CliError::new(format!(
+            "{is}, and it is not known who created it: it was not created with herdctl"
+        ))
+        .next(format!(
+            "if you mean it, name it: {{program}} jobs {verb} {name}"
+        )));
+    };
+    match cluster.user().await {
+        Some(user) if user == creator => Ok(()),
+        user => {
+            let creator = one_line(creator, 64);
+            let what = match user {
+                Some(_) => format!("{is}, created by {creator} and not by you"),
+                None => format!(
+                    "{is}, created by {creator}, and the API server does not say who you are"
+                ),
+            };
+            Err(CliError::new(what).next(format!(
+                "if you mean it, name it: {{program}} jobs {verb} {name}"
+            )))
         }
     }
 }
@@ -81,19 +133,29 @@ async fn last(cluster: &Cluster, agent: Option<&Name>) -> Result<JobView, CliErr
         ..Selection::default()
     };
     let names = cluster.names(&selection).await?;
-    let newest = names
+    let newest = created::last(&names);
+    let found: Vec<&str> = newest
         .iter()
-        .max_by_key(|job| (view::created(job), job.name.clone()));
-    let Some(name) = newest.and_then(|job| job.name.as_deref()) else {
-        cluster.check_namespace().await?;
-        let whose = agent.map_or(String::new(), |agent| format!(" of agent {agent}"));
-        return Err(CliError::new(format!(
-            "there is no Job{whose} in namespace {}",
-            cluster.namespace
-        ))
-        .next("make one: {program} run AGENT; or look elsewhere: -n NAMESPACE"));
-    };
-    present(cluster, name).await
+        .filter_map(|job| job.name.as_deref())
+        .collect();
+    let whose = agent.map_or(String::new(), |agent| format!(" of agent {agent}"));
+    match found[..] {
+        [name] => present(cluster, name).await,
+        [] => {
+            cluster.check_namespace().await?;
+            let what = format!("there is no Job{whose} in namespace {}", cluster.namespace);
+            Err(CliError::new(what)
+                .next("create one: {program} run AGENT; another namespace: -n NAMESPACE"))
+        }
+        _ => {
+            let what = format!(
+                "the last {} Jobs{whose} in namespace {} were created in the same second:",
+                found.len(),
+                cluster.namespace
+            );
+            Err(CliError::new(what + &candidates(newest)).next("name the one that you mean"))
+        }
+    }
 }
 
 /// The only Job whose minted name begins so.
@@ -143,31 +205,34 @@ async fn unknown(cluster: &Cluster, text: &str, names: &[&str]) -> Result<CliErr
 }
 
 fn ambiguous(cluster: &Cluster, text: &str, all: &[ObjectMeta], found: &[&str]) -> CliError {
-    let mut candidates: Vec<_> = all
-        .iter()
-        .filter(|job| {
-            job.name
-                .as_deref()
-                .is_some_and(|name| found.contains(&name))
-        })
-        .collect();
-    candidates.sort_by_key(|job| std::cmp::Reverse(view::created(job)));
-    let mut what = format!(
+    let named = |job: &&ObjectMeta| {
+        let name = job.name.as_deref();
+        name.is_some_and(|name| found.contains(&name))
+    };
+    let what = format!(
         "{text} is the beginning of {} Jobs in namespace {}:",
         found.len(),
         cluster.namespace
     );
-    for job in candidates.iter().take(CANDIDATES) {
+    let all = all.iter().filter(named).collect();
+    CliError::new(what + &candidates(all)).next("type more of it")
+}
+
+/// A line for each of these Jobs, newest first.
+fn candidates(mut jobs: Vec<&ObjectMeta>) -> String {
+    jobs.sort_by_key(|job| std::cmp::Reverse(view::created(job)));
+    let mut lines = String::new();
+    for job in jobs.iter().take(CANDIDATES) {
         let name = job.name.as_deref().unwrap_or_default();
         let made = view::created(job).map_or(String::new(), |made| {
-            format!(", made {} ago", super::time::age(Utc::now() - made))
+            format!(", created {} ago", super::time::age(Utc::now() - made))
         });
-        what.push_str(&format!("\n  {name}{made}"));
+        lines.push_str(&format!("\n  {name}{made}"));
     }
-    if found.len() > CANDIDATES {
-        what.push_str(&format!("\n  and {} more", found.len() - CANDIDATES));
+    if jobs.len() > CANDIDATES {
+        lines.push_str(&format!("\n  and {} more", jobs.len() - CANDIDATES));
     }
-    CliError::new(what).next("type more of it")
+    lines
 }
 
 /// The names that differ least from what was typed, the best first; none that differs too much.
@@ -217,7 +282,13 @@ mod tests {
             Ok(JobId::Last(Some("a".parse().unwrap())))
         );
         assert_eq!("7f3c-".parse(), Ok(JobId::Named("7f3c-".into())));
-        for bad in ["", "-", "@first", "@lastly", "@last:", "a/b", "a b", "%2e"] {
+        for kind in KINDS {
+            let named = Ok(JobId::Named("nightly".into()));
+            assert_eq!(format!("{kind}/nightly").parse(), named);
+        }
+        for bad in [
+            "", "-", "@first", "@lastly", "@last:", "a/b", "a b", "%2e", "hj/", "hj/a/b", "pod/a",
+        ] {
             assert!(bad.parse::<JobId>().is_err(), "{bad}");
         }
     }

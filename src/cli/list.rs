@@ -1,20 +1,20 @@
 //! `herdctl jobs list`: which Jobs there are, newest first.
 
 use chrono::{DateTime, Utc};
-use serde_json::json;
 
 use self::columns::Columns;
 use super::{
     Session,
     cluster::{Cluster, Selection},
+    created,
     error::CliError,
     exit::Exit,
-    name::Name,
+    name::{self, Name},
     out::Out,
     time,
-    view::JobView,
+    view::{self, JobView},
 };
-use crate::api::reason::Phase;
+use crate::api::reason::{Phase, Reason};
 
 mod columns;
 mod watching;
@@ -24,21 +24,25 @@ mod watching;
 #[command(after_help = "Examples:
   herdctl jobs list --status running,pending -A
   herdctl jobs list --agent reviewer --since 7d -o wide
+  herdctl jobs list --reason Suspended
   herdctl jobs list -w")]
 pub struct List {
-    /// Only Jobs in these phases
+    /// Show only Jobs in these phases
     #[arg(long, value_name = "PHASE", value_delimiter = ',')]
     status: Vec<Status>,
-    /// Only Jobs of this Agent
-    #[arg(long, value_name = "NAME")]
+    /// Show only Jobs with these reasons, for example Suspended or MaxTurns: see docs/reasons.md
+    #[arg(long, value_name = "REASON", value_delimiter = ',', value_parser = reason)]
+    reason: Vec<Reason>,
+    /// Show only Jobs of this Agent
+    #[arg(long, value_name = "NAME", value_parser = name::agent)]
     agent: Option<Name>,
-    /// Only Jobs made since then: 24h, 2024-01-15, 2024-01-15T10:30 (your own time), or RFC 3339
+    /// Show only Jobs created since then: 24h, 2024-01-15, 2024-01-15T10:30 (your own time), or RFC 3339
     #[arg(long, value_name = "TIME", value_parser = time::since)]
     since: Option<DateTime<Utc>>,
-    /// In all namespaces
+    /// List Jobs in all namespaces
     #[arg(short = 'A', long, conflicts_with = "namespace")]
     all_namespaces: bool,
-    /// Go on, and tell every change: in place on a terminal, elsewhere as a line each
+    /// Watch for changes: on a terminal the table changes in place, elsewhere each change is a line
     #[arg(short, long)]
     watch: bool,
     /// What to print. Default: a table with short ids
@@ -99,10 +103,11 @@ impl List {
         }
         match self.output {
             Some(Format::Name) => print_names(&jobs, out)?,
-            Some(Format::Json) => out.json(&as_list(&jobs))?,
-            Some(Format::Yaml) => out.yaml(&as_list(&jobs))?,
+            Some(Format::Json) => out.json(&view::as_list(&jobs))?,
+            Some(Format::Yaml) => out.yaml(&view::as_list(&jobs))?,
             None | Some(Format::Wide) => {
-                for line in self.columns().table(&jobs, Utc::now(), out.style) {
+                let table = self.columns().table(&jobs, Utc::now(), out.style);
+                for line in table.lines(out.style) {
                     out.line(&line)?;
                 }
             }
@@ -114,7 +119,10 @@ impl List {
         if !self.all_namespaces {
             cluster.check_namespace().await?;
         }
-        let such = self.status.is_empty() && self.agent.is_none() && self.since.is_none();
+        let such = self.status.is_empty()
+            && self.reason.is_empty()
+            && self.agent.is_none()
+            && self.since.is_none();
         let such = if such { "no Jobs" } else { "no such Jobs" };
         let place = match self.all_namespaces {
             true => "in any namespace".to_owned(),
@@ -134,7 +142,15 @@ impl List {
     /// What the API server can sort out.
     fn selection(&self) -> Selection {
         let agent = self.agent.iter().map(|agent| format!("spec.agent={agent}"));
-        let fields: Vec<String> = agent.chain(phase_selectors(&self.status)).collect();
+        // Selectors know no "or".
+        let reason = match self.reason[..] {
+            [reason] => Some(format!("status.reason={reason}")),
+            _ => None,
+        };
+        let fields: Vec<String> = agent
+            .chain(phase_selectors(&self.status))
+            .chain(reason)
+            .collect();
         Selection {
             everywhere: self.all_namespaces,
             fields: (!fields.is_empty()).then(|| fields.join(",")),
@@ -149,10 +165,14 @@ impl List {
                 .status
                 .iter()
                 .any(|status| status.phase().to_string() == phase);
+        let reason = self.reason.is_empty()
+            || job
+                .reason()
+                .is_some_and(|reason| self.reason.contains(&reason));
         let since = self
             .since
             .is_none_or(|since| job.created().is_some_and(|made| made >= since));
-        status && since
+        status && reason && since
     }
 }
 
@@ -170,10 +190,16 @@ fn phase_selectors(wanted: &[Status]) -> Vec<String> {
     }
 }
 
+fn reason(text: &str) -> Result<Reason, String> {
+    let known: serde_json::Result<Reason> = serde_json::from_value(text.into());
+    known.map_err(|error| error.to_string())
+}
+
 fn newest_first(jobs: &mut [JobView]) {
     jobs.sort_by(|a, b| {
         b.created()
             .cmp(&a.created())
+            .then_with(|| created::at(&b.0.metadata).cmp(&created::at(&a.0.metadata)))
             .then_with(|| a.name().cmp(b.name()))
     });
 }
@@ -183,12 +209,6 @@ fn print_names(jobs: &[JobView], out: &mut Out) -> Result<(), CliError> {
         out.line(&format!("job.herdctl.dev/{}", job.name()))?;
     }
     Ok(())
-}
-
-/// As kubectl wraps what it got.
-fn as_list(jobs: &[JobView]) -> serde_json::Value {
-    let items: Vec<_> = jobs.iter().map(|job| &job.0).collect();
-    json!({"apiVersion": "v1", "kind": "List", "metadata": {}, "items": items})
 }
 
 #[cfg(test)]

@@ -27,27 +27,27 @@ use crate::api::record::Output;
   herdctl jobs logs 7f3c --level error
   herdctl jobs logs 7f3c -o jsonl | jq -r 'select(.type == \"output\").content'
 
---follow may begin while the Job is pending. It waits for parts of the cluster that are away,
-goes on where it was, and ends with the Job's last line. Ctrl-C leaves the Job running.")]
+--follow may start while the Job is pending. It waits for parts of the cluster that are away, continues
+where it was, and ends with the Job's last line. Ctrl-C leaves the Job running.")]
 pub struct Logs {
-    /// The Job: its name, any beginning of its UUID, @last or @last:AGENT
+    /// The Job: its name, any prefix of its UUID, @last or @last:AGENT
     id: JobId,
-    /// Go on until the Job has ended
+    /// Continue until the Job has ended
     #[arg(short, long)]
     follow: bool,
-    /// Only lines that are at least so grave
+    /// Minimum severity to show
     #[arg(long, value_name = "LEVEL", default_value = "info")]
     level: Level,
-    /// Only lines since then: 24h, 2024-01-15, 2024-01-15T10:30 (your own time), or RFC 3339
+    /// Show only lines since then: 24h, 2024-01-15, 2024-01-15T10:30 (your own time), or RFC 3339
     #[arg(long, value_name = "TIME", value_parser = time::since)]
     since: Option<DateTime<Utc>>,
-    /// Only the last so many lines, before --level is applied
-    #[arg(long, value_name = "LINES")]
+    /// Show only the last N lines of what would be shown
+    #[arg(long, value_name = "N", value_parser = line_count)]
     tail: Option<u64>,
-    /// Show everything: thinking, standard error, results of tools in full
+    /// Show everything: also thinking, standard error, and results of tools in full
     #[arg(long)]
     full: bool,
-    /// In which form
+    /// How to print them
     #[arg(short, long, value_name = "FORMAT", default_value = "text")]
     output: Form,
 }
@@ -56,33 +56,65 @@ impl Logs {
     pub async fn run(self, session: &Session, out: &mut Out) -> Result<Exit, CliError> {
         let cluster = session.cluster().await?;
         let (name, job) = find(&cluster, &self.id).await?;
-        let wanted = Wanted {
-            follow: self.follow,
-            tail: self.tail,
-            since: self.since,
-        };
-        let detail = Detail {
-            level: self.level,
-            full: self.full,
-        };
         let record = Record {
             cluster: &cluster,
             job: &name,
         };
-        let mut player = Player::new(&name, self.output, detail, wanted.is_all());
-        let troubles = match &job {
-            Some(_) if self.follow => stages::troubles(&cluster, &name).left_stream(),
-            _ => stream::pending().right_stream(),
-        };
-        match player.play(record.read(wanted), troubles, out).await? {
-            Stop::Left => {
-                out.say(&format!("{} goes on", short(&name)));
-                return Ok(Exit::Left);
+        let mut tail = self.first_lines();
+        loop {
+            let mut player = self.player(&name);
+            let troubles = match &job {
+                Some(_) if self.follow => stages::troubles(&cluster, &name).left_stream(),
+                _ => stream::pending().right_stream(),
+            };
+            let wanted = Wanted {
+                follow: self.follow,
+                tail,
+                since: self.since,
+            };
+            match player.play(record.read(wanted), troubles, out).await? {
+                Stop::TooFew => {
+                    tail = tail.and_then(more_lines);
+                    continue;
+                }
+                Stop::Left => {
+                    out.say(&format!("{} continues", short(&name)));
+                    return Ok(Exit::Left);
+                }
+                Stop::Complete(..) | Stop::End => {}
             }
-            Stop::Complete(..) | Stop::End => {}
+            out.flush()?;
+            return self.tell_missing(&player, job.as_ref(), out);
         }
-        out.flush()?;
-        self.tell_missing(&player, job.as_ref(), out)
+    }
+
+    fn player(&self, name: &str) -> Player {
+        let detail = Detail {
+            level: self.level,
+            full: self.full,
+        };
+        let whole = self.tail.is_none() && self.since.is_none();
+        let player = Player::new(name, self.output, detail, whole);
+        match self.tail {
+            Some(lines) if !self.shows_every_line() && lines > 0 => player.only_last(lines),
+            _ => player,
+        }
+    }
+
+    /// So many lines of the record are asked for first, to show the last few.
+    fn first_lines(&self) -> Option<u64> {
+        match self.tail {
+            Some(lines) if self.shows_every_line() || lines == 0 => Some(lines),
+            // All since then, since it can't be known how many lines that is.
+            Some(_) if self.since.is_some() => None,
+            Some(lines) => more_lines(lines),
+            None => None,
+        }
+    }
+
+    /// A line of the record is a line on the screen.
+    fn shows_every_line(&self) -> bool {
+        self.output == Form::Jsonl && self.level == Level::Info
     }
 
     /// Nothing shown is told, with its reason; other lines than the status vouches for are an error.
@@ -124,15 +156,30 @@ impl Logs {
             let (program, id) = (out.program, &self.id);
             out.say(&if job.is_suspended() && job.is_to_pause() {
                 format!(
-                    "it is {}; go on with {program} jobs resume {id}",
+                    "it is {}; continue it with {program} jobs resume {id}",
                     job.in_passing(Utc::now())
                 )
             } else {
-                format!("it goes on; follow it with {program} jobs logs -f {id}")
+                format!("it has not ended; follow it with {program} jobs logs -f {id}")
             });
         }
         Ok(Exit::Done)
     }
+}
+
+/// The lines of the record to ask for, where so many were not enough; none means all of them.
+fn more_lines(lines: u64) -> Option<u64> {
+    /// Beyond, counting backwards is no faster than reading from the start.
+    const MANY: u64 = 100_000;
+    /// The beginning and the end of a run have lines that are not for people.
+    const HIDDEN: u64 = 50;
+    let more = lines.saturating_mul(8).saturating_add(HIDDEN);
+    (more <= MANY).then_some(more)
+}
+
+fn line_count(text: &str) -> Result<u64, String> {
+    text.parse()
+        .map_err(|_| "expected a number of lines, for example 20".to_owned())
 }
 
 /// What the lines that came have other than the status says.

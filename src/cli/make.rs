@@ -1,12 +1,16 @@
-//! Makes a Job: once, also where the answer is lost, since a second one would be a second run.
+//! Creates a Job: once, also where the answer is lost, since a second one would be a second run.
 
+use chrono::Utc;
 use kube::ResourceExt;
 use uuid::Uuid;
 
 use super::{
     cluster::{Cluster, Lookup, NotMade, Write},
+    created,
     error::CliError,
     id,
+    out::Out,
+    prompt,
     view::{JobView, MINTED, short},
 };
 use crate::api::job::{JOB_FINALIZER, Job, JobSpec};
@@ -34,7 +38,12 @@ impl Named {
     }
 
     pub async fn make(&self, cluster: &Cluster, job: &Job) -> Result<JobView, CliError> {
-        match cluster.create(job, Write::Real).await {
+        let mut job = job.clone();
+        // Where it is not known who creates it, it is not the last one of anybody's.
+        if let Some(user) = cluster.user().await {
+            job.metadata.annotations = Some(created::annotations(&user, Utc::now()));
+        }
+        match cluster.create(&job, Write::Real).await {
             Err(NotMade::Open(error)) => self.look_for(cluster, &job.name_any(), error).await,
             made => Ok(made?),
         }
@@ -61,7 +70,7 @@ impl Named {
 }
 
 /// A Job may come before its Agent; a person who types a name has mistyped it.
-pub async fn check_agent(cluster: &Cluster, job: &JobSpec) -> Result<(), CliError> {
+pub async fn check_agent(cluster: &Cluster, job: &JobSpec, out: &mut Out) -> Result<(), CliError> {
     let (name, namespace) = (&job.agent, &cluster.namespace);
     match cluster.agent(name).await? {
         Lookup::Found(agent) if agent.spec.prompt.is_none() && job.prompt.is_none() => {
@@ -70,7 +79,13 @@ pub async fn check_agent(cluster: &Cluster, job: &JobSpec) -> Result<(), CliErro
                     .next("say what it is to do: --prompt TEXT, --prompt @FILE or --prompt -"),
             );
         }
-        Lookup::Found(_) | Lookup::Hidden => return Ok(()),
+        Lookup::Found(agent) => {
+            if let Some(prompt) = agent.spec.prompt.filter(|_| job.prompt.is_none()) {
+                prompt::warn_of_command(&prompt, "the Agent's prompt", out);
+            }
+            return Ok(());
+        }
+        Lookup::Hidden => return Ok(()),
         Lookup::Absent => {}
     }
     cluster.check_namespace().await?;

@@ -2,11 +2,20 @@
 
 use std::{fmt, str::FromStr};
 
-/// The longest name that Kubernetes takes for these.
+/// The longest name of a namespace.
 const MAX_BYTES: usize = 63;
 
 /// The longest name of a Job or Agent: a pod's name is made from it.
-pub const MAX_JOB_BYTES: usize = 52;
+const MAX_OURS: usize = 52;
+
+/// What may stand before an Agent's name, as kubectl prints and takes it.
+const AGENTS: [&str; 5] = [
+    "ha",
+    "agent",
+    "agents",
+    "agent.herdctl.dev",
+    "agents.herdctl.dev",
+];
 
 /// A DNS label: lower-case letters, digits and inner dashes.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -22,16 +31,23 @@ impl FromStr for Name {
     type Err = String;
 
     fn from_str(text: &str) -> Result<Self, String> {
-        let inner = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-';
-        let good = !text.is_empty()
-            && text.len() <= MAX_BYTES
-            && text.chars().all(inner)
-            && !text.starts_with('-')
-            && !text.ends_with('-');
-        good.then(|| Name(text.to_owned())).ok_or_else(|| {
-            format!("{text:?} is no name: lower-case letters, digits and dashes inside, at most {MAX_BYTES}")
-        })
+        checked(text, MAX_BYTES)
     }
+}
+
+fn checked(text: &str, max: usize) -> Result<Name, String> {
+    let inner = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-';
+    let good = !text.is_empty()
+        && text.len() <= max
+        && text.chars().all(inner)
+        && !text.starts_with('-')
+        && !text.ends_with('-');
+    good.then(|| Name(text.to_owned())).ok_or_else(|| {
+        format!(
+            "{text:?} is not a valid name: use at most {max} lower-case letters, digits and dashes, with no \
+             dash at either end"
+        )
+    })
 }
 
 impl fmt::Display for Name {
@@ -40,16 +56,22 @@ impl fmt::Display for Name {
     }
 }
 
-/// The name of a Job to be made.
+/// The name of a Job to be created.
 pub fn new_job(text: &str) -> Result<Name, String> {
-    let name: Name = text.parse()?;
-    if text.len() > MAX_JOB_BYTES {
-        return Err(format!(
-            "a Job's name has at most {MAX_JOB_BYTES} characters, this one {}",
-            text.len()
-        ));
+    checked(text, MAX_OURS)
+}
+
+/// The name of an Agent, also as `agent.herdctl.dev/NAME`.
+pub fn agent(text: &str) -> Result<Name, String> {
+    checked(without_kind(text, &AGENTS), MAX_OURS)
+}
+
+/// `NAME` of `KIND/NAME`, if it is one of these kinds; else the text as it is.
+pub fn without_kind<'a>(text: &'a str, kinds: &[&str]) -> &'a str {
+    match text.split_once('/') {
+        Some((kind, name)) if kinds.contains(&kind) => name,
+        _ => text,
     }
-    Ok(name)
 }
 
 #[cfg(test)]
@@ -74,6 +96,24 @@ mod tests {
         ] {
             assert!(bad.parse::<Name>().is_err(), "{bad}");
         }
-        assert!(new_job(&"a".repeat(53)).is_err());
+    }
+
+    #[test]
+    fn names_of_ours_have_one_limit() {
+        for parse in [new_job, agent] {
+            assert!(parse(&"a".repeat(52)).is_ok());
+            for bad in ["A", &"a".repeat(53)] {
+                let told = parse(bad).unwrap_err();
+                assert!(told.contains("at most 52 lower-case letters"), "{told}");
+            }
+        }
+    }
+
+    #[test]
+    fn an_agents_kind_may_stand_before_its_name() {
+        for kind in AGENTS {
+            assert_eq!(agent(&format!("{kind}/a")), agent("a"));
+        }
+        assert!(agent("hj/a").is_err() && agent("ha/").is_err());
     }
 }

@@ -5,10 +5,13 @@ use std::io::{self, BufRead, IsTerminal, Write};
 
 use serde::Serialize;
 
+use self::held::Held;
 use super::{
     error::CliError,
     style::{ColorChoice, Colour, Sign, Style},
 };
+
+mod held;
 
 /// Both streams, with what each can show.
 pub struct Out {
@@ -21,6 +24,8 @@ pub struct Out {
     /// By which name this program was called: `herdctl`, or `kubectl herd`.
     pub program: &'static str,
     open_line: OpenLine,
+    /// Where data goes as long as it is not to be printed.
+    held: Option<Held>,
 }
 
 /// A line that more may be added to.
@@ -42,26 +47,58 @@ impl Out {
             words: Style::of(&io::stderr(), color),
             program,
             open_line: OpenLine::None,
+            held: None,
+        }
+    }
+
+    /// Where data goes.
+    fn data(&mut self) -> &mut dyn Write {
+        match &mut self.held {
+            Some(held) => held,
+            None => &mut self.stdout,
+        }
+    }
+
+    /// From now on data is held back, of which only the last lines will be printed.
+    pub fn hold(&mut self, lines: u64) {
+        self.held = Some(Held::new(lines));
+    }
+
+    /// How many lines would have been printed since [`Out::hold`].
+    pub fn held_lines(&self) -> u64 {
+        self.held.as_ref().map_or(0, Held::count)
+    }
+
+    /// Prints the last lines of what was held back; what comes from now on is printed at once.
+    pub fn release(&mut self) -> Result<(), CliError> {
+        let held = self.held.take().map(Held::into_bytes).unwrap_or_default();
+        self.stdout.write_all(&held).map_err(CliError::output)
+    }
+
+    /// Forgets what was held back.
+    pub fn forget(&mut self) {
+        if self.held.take().is_some() && matches!(self.open_line, OpenLine::Data(_)) {
+            self.open_line = OpenLine::None;
         }
     }
 
     /// A line of data.
     pub fn line(&mut self, text: &str) -> Result<(), CliError> {
         self.close_line()?;
-        writeln!(self.stdout, "{text}").map_err(CliError::output)
+        writeln!(self.data(), "{text}").map_err(CliError::output)
     }
 
     /// Data as it is.
     pub fn bytes(&mut self, bytes: &[u8]) -> Result<(), CliError> {
         self.close_line()?;
-        self.stdout.write_all(bytes).map_err(CliError::output)
+        self.data().write_all(bytes).map_err(CliError::output)
     }
 
     /// A line of data whose end comes later, if nothing comes between; see [`Out::go_on`].
     pub fn begin(&mut self, text: &str, id: u64) -> Result<(), CliError> {
         self.close_line()?;
         self.open_line = OpenLine::Data(id);
-        write!(self.stdout, "{text}").map_err(CliError::output)
+        write!(self.data(), "{text}").map_err(CliError::output)
     }
 
     /// Ends the line that was begun under this id. False when something else has been printed since.
@@ -70,7 +107,7 @@ impl Out {
             return Ok(false);
         }
         self.open_line = OpenLine::None;
-        writeln!(self.stdout, "{text}").map_err(CliError::output)?;
+        writeln!(self.data(), "{text}").map_err(CliError::output)?;
         Ok(true)
     }
 
@@ -175,7 +212,7 @@ impl Out {
     fn close_line(&mut self) -> Result<(), CliError> {
         match std::mem::replace(&mut self.open_line, OpenLine::None) {
             OpenLine::None => Ok(()),
-            OpenLine::Data(_) => writeln!(self.stdout).map_err(CliError::output),
+            OpenLine::Data(_) => writeln!(self.data()).map_err(CliError::output),
             OpenLine::Words => {
                 let _ = writeln!(self.stderr);
                 Ok(())

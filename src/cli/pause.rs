@@ -26,15 +26,16 @@ use super::{
   herdctl jobs pause 7f3c --wait
   herdctl jobs resume 7f3c --prompt 'Skip the flaky test'
 
-The agent gets SIGTERM, and SIGKILL after its cancelGrace; its pod goes away, its session is kept. The
+The agent gets SIGTERM, and SIGKILL after its cancelGrace; its pod is removed, its session is kept. The
 Job is then pending with reason Suspended, for as long as you like: a pause counts neither against its
-timeout nor against maxAttempts. What lay in the pod outside of its volumes is gone. With --wait the
-exit code is 0 once all are suspended, 1 if one ended before, and 124 if --timeout passes before.")]
+timeout nor against maxAttempts. Files in the pod are lost unless they are in a volume. With --wait, the
+exit code is 0 once all are suspended, 1 if one ended first, and 124 if --timeout passes first. @last
+works only for a Job that you created with herdctl.")]
 pub struct Pause {
-    /// The Jobs: names, any beginnings of UUIDs, @last or @last:AGENT
+    /// The Jobs: names, any prefixes of UUIDs, @last or @last:AGENT
     #[arg(value_name = "ID", required = true)]
     ids: Vec<JobId>,
-    /// Stay until they are suspended
+    /// Wait until they are suspended
     #[arg(long)]
     wait: bool,
     /// How long to wait
@@ -47,7 +48,7 @@ impl Pause {
         let cluster = session.cluster().await?;
         let mut worst = Worst(Exit::Done);
         let mut asked = Vec::new();
-        for job in several::named(&cluster, &self.ids, &mut worst, out).await {
+        for job in several::named(&cluster, &self.ids, "pause", &mut worst, out).await {
             match pause(&cluster, job, out).await {
                 Ok(job) => asked.extend(job),
                 Err(error) => worst.add(&error, out),
@@ -113,9 +114,8 @@ fn tell(job: &JobView, now: Option<&JobView>, out: &mut Out) -> Result<(), CliEr
     };
     if now.is_final() {
         return Err(CliError::new(format!(
-            "{id} ended before it was suspended: {} {}",
-            now.phase_word(),
-            now.text("/status/exitReason")
+            "{id} ended before it was suspended: {}",
+            now.outcome()
         ))
         .next(format!("resume it instead: {{program}} jobs resume {id}")));
     }
@@ -132,6 +132,6 @@ fn tell_suspended(job: &JobView, words: &str, out: &mut Out) -> Result<(), CliEr
     let parts = [format!("{id} {words}"), job.turns(), job.cost()];
     let text = out.style.dotted(parts.iter().map(String::as_str));
     out.line(&format!("{} {text}", job.sign(out.style)))?;
-    out.say(&format!("go on: {} jobs resume {id}", out.program));
+    out.say(&format!("continue: {} jobs resume {id}", out.program));
     Ok(())
 }

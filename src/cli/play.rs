@@ -1,4 +1,4 @@
-//! Plays a record to the person: as text or line by line as it is, to its end or as long as he stays.
+//! Plays a record to the person: as text or line by line as it is, to its end or as long as they stay.
 
 use futures::{Stream, StreamExt};
 use sha2::{Digest, Sha256};
@@ -38,6 +38,9 @@ pub enum Stop {
     End,
     /// The person pressed Ctrl-C.
     Left,
+    /// Of the lines that came fewer are shown than were wanted, and there are lines before them. Only with
+    /// [`Player::only_last`].
+    TooFew,
 }
 
 /// Shows lines, and counts them.
@@ -50,6 +53,8 @@ pub struct Player {
     /// How many lines came, and how many of them were shown.
     pub seen: u64,
     pub shown: u64,
+    /// Only so many lines are printed of what was there at first.
+    last: Option<u64>,
 }
 
 enum Shows {
@@ -70,6 +75,16 @@ impl Player {
             digest: whole.then(Sha256::default),
             seen: 0,
             shown: 0,
+            last: None,
+        }
+    }
+
+    /// Of what is there at first, only the last lines that are printed at all.
+    #[must_use]
+    pub fn only_last(self, lines: u64) -> Self {
+        Player {
+            last: Some(lines),
+            ..self
         }
     }
 
@@ -81,7 +96,35 @@ impl Player {
     /// Plays until the end, or until the person leaves. `stages` are words about the Job that come beside.
     pub async fn play(
         &mut self,
-        mut reader: Reader<'_>,
+        reader: Reader<'_>,
+        stages: impl Stream<Item = Stage>,
+        out: &mut Out,
+    ) -> Result<Stop, CliError> {
+        let mut reader = match self.last {
+            Some(lines) => {
+                out.hold(lines);
+                reader.tell_now()
+            }
+            None => reader,
+        };
+        let stop = self.play_on(&mut reader, stages, out).await;
+        if matches!(stop, Ok(Stop::Complete(..) | Stop::End)) && self.is_short(&reader, out) {
+            out.forget();
+            return Ok(Stop::TooFew);
+        }
+        out.release()?;
+        stop
+    }
+
+    /// True where lines are still held back, and are too few.
+    fn is_short(&self, reader: &Reader, out: &Out) -> bool {
+        let short = |last| out.held_lines() < last;
+        reader.is_late() && self.last.is_some_and(short)
+    }
+
+    async fn play_on(
+        &mut self,
+        reader: &mut Reader<'_>,
         stages: impl Stream<Item = Stage>,
         out: &mut Out,
     ) -> Result<Stop, CliError> {
@@ -106,10 +149,16 @@ impl Player {
                     out.flush()?;
                 }
                 News::Away(who) => out.warn(&format!(
-                    "{who}: waiting for it; {} goes on, and nothing of its output is lost",
+                    "{who}: waiting for it; {} continues, and nothing of its output is lost",
                     short(&self.job)
                 )),
                 News::Back => out.say("  it answers again"),
+                News::Now if self.is_short(reader, out) => return Ok(Stop::End),
+                News::Now => {
+                    self.last = None;
+                    out.release()?;
+                    out.flush()?;
+                }
                 News::End => return Ok(Stop::End),
             }
         }

@@ -12,10 +12,14 @@ use crate::api::agent::MAX_PROMPT_BYTES;
 pub fn read(text: &str, without: &str, out: &mut Out) -> Result<String, CliError> {
     let (prompt, whence) = match (text, text.strip_prefix('@')) {
         ("-", _) => (read_stdin(out)?, "from standard input".to_owned()),
+        (_, Some(itself)) if itself.starts_with('@') => {
+            (itself.to_owned(), "of --prompt".to_owned())
+        }
         (_, Some(path)) => {
             let read = fs::read_to_string(path).map_err(|error| {
-                CliError::new(format!("can't read the prompt from {path}"))
+                CliError::new(format!("can't read the prompt from the file {path:?}"))
                     .because(error)
+                    .next("--prompt @FILE reads a file; a prompt that itself begins with @ is written with @@")
                     .exit(Exit::Usage)
             })?;
             (read, format!("in {path}"))
@@ -33,7 +37,19 @@ pub fn read(text: &str, without: &str, out: &mut Out) -> Result<String, CliError
         ))
         .next("shorten it, or let the agent read the rest from a file"));
     }
+    warn_of_command(&prompt, "the prompt", out);
     Ok(prompt)
+}
+
+/// Claude Code takes a prompt that begins with a slash for one of its own commands, if it has one of that
+/// name: `/clear` or `/cost` then ends as a success that no model was asked for.
+pub fn warn_of_command(prompt: &str, what: &str, out: &mut Out) {
+    if prompt.starts_with('/') {
+        out.warn(&format!(
+            "{what} begins with /: Claude Code may run it as a command of its own instead of asking the \
+             model; to send it as text, put a space before the /"
+        ));
+    }
 }
 
 fn read_stdin(out: &mut Out) -> Result<String, CliError> {

@@ -61,6 +61,8 @@ pub enum News {
     Away(String),
     /// What was away is back.
     Back,
+    /// All that the record had when it was asked for has come, see [`Reader::tell_now`].
+    Now,
     End,
 }
 
@@ -97,6 +99,8 @@ impl<'a> Record<'a> {
             record: self,
             wanted,
             place: wanted.is_all().then_some(0),
+            begins: None,
+            now: Now::Untold,
             uid: None,
             body: None,
             begun: false,
@@ -151,6 +155,9 @@ pub struct Reader<'a> {
     wanted: Wanted,
     /// The byte of the record that comes next, once it is known.
     place: Option<u64>,
+    /// The first byte that came.
+    begins: Option<u64>,
+    now: Now,
     /// Of the Job whose record it is.
     uid: Option<String>,
     body: Option<Body>,
@@ -161,6 +168,17 @@ pub struct Reader<'a> {
     away: Option<Away>,
     /// What came while the person had still to be told that it comes again.
     waiting: Option<Bytes>,
+}
+
+/// Whether it is told that all has come that was there at first.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Now {
+    /// It is not, or it has been.
+    Untold,
+    /// It will be, and the record's size is still to be asked for.
+    Wanted,
+    /// The record had so many bytes.
+    At(u64),
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -189,6 +207,20 @@ impl Reader<'_> {
         }
     }
 
+    /// Says [`News::Now`] once all has come that the record has by now.
+    #[must_use]
+    pub fn tell_now(self) -> Self {
+        Reader {
+            now: Now::Wanted,
+            ..self
+        }
+    }
+
+    /// True when there may be lines before the first that came.
+    pub fn is_late(&self) -> bool {
+        self.begins.is_some_and(|begins| begins > 0)
+    }
+
     /// What comes next. It may be dropped at any await: whatever is taken is given at once.
     pub async fn next(&mut self) -> Result<News, CliError> {
         if let Some(bytes) = self.waiting.take() {
@@ -202,6 +234,26 @@ impl Reader<'_> {
                 }
                 continue;
             };
+            match self.now {
+                Now::Untold => {}
+                Now::At(size) if self.place.is_none_or(|place| place >= size) => {
+                    self.now = Now::Untold;
+                    return Ok(News::Now);
+                }
+                Now::At(_) => {}
+                Now::Wanted => {
+                    match self.record.info(CALL_TIMEOUT).await {
+                        Ok(info) => self.now = Now::At(info.bytes),
+                        Err(error) => {
+                            self.body = None;
+                            if let Some(news) = self.lost(error).await? {
+                                return Ok(news);
+                            }
+                        }
+                    }
+                    continue;
+                }
+            }
             let lost = match timeout(if unsteady { BLIP } else { SILENCE }, body.frame()).await {
                 Ok(Some(Ok(frame))) => match frame.into_data() {
                     Ok(bytes) if !bytes.is_empty() => return Ok(self.received(bytes)),
@@ -260,6 +312,7 @@ impl Reader<'_> {
             )));
         }
         self.place = self.place.or(answer.begins);
+        self.begins = self.begins.or(answer.begins);
         self.body = Some(answer.body);
         self.begun = true;
         Ok(None)
@@ -313,7 +366,7 @@ impl Reader<'_> {
         Ok(Some(News::Away(error.who())))
     }
 
-    /// True while the Job goes on; its record begins with its first line.
+    /// True while the Job continues; its record begins with its first line.
     async fn will_have_one(&self) -> Result<bool, CliError> {
         match self.record.cluster.job(self.record.job).await {
             Ok(Some(job)) => Ok(!job.is_final()),

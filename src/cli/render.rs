@@ -11,6 +11,7 @@ use self::{
     warning::warning,
 };
 use super::{
+    cells,
     error::CliError,
     event::{Event, Head, Level},
     out::Out,
@@ -138,7 +139,7 @@ impl Renderer {
         }
     }
 
-    /// Attempts after the first are set apart by a rule, and what goes on with another Job's session.
+    /// Attempts after the first are set apart by a rule, and what continues with another Job's session.
     fn start(&self, head: &Head, event: &Event, out: &mut Out) -> Result<bool, CliError> {
         let attempt = event.count("/attempt").unwrap_or(1);
         let spent = event.number("/costBeforeUSD");
@@ -165,16 +166,13 @@ impl Renderer {
     }
 
     fn tool_use(&mut self, head: &Head, event: &Event, out: &mut Out) -> Result<bool, CliError> {
-        let room = match out.style.size {
-            Some((columns, _)) => columns.saturating_sub(CLOCK + ROOM),
-            None => MAX_GIST,
-        };
-        let tool = event.text("/tool");
+        let room = room(out);
+        let tool = one_line(event.text("/tool"), MAX_GIST);
         let gist = out.style.fit(
             &gist(event),
-            Some(room.saturating_sub(tool.chars().count() + 2)),
+            Some(room.saturating_sub(cells::width(&tool) + 2)),
         );
-        let tool = out.style.paint(Colour::Bold, &one_line(tool, MAX_GIST));
+        let tool = out.style.paint(Colour::Bold, &tool);
         let sign = out.style.paint(Colour::Cyan, out.style.sign(Sign::Tool));
         let text = format!(
             "{} {}{sign} {tool}  {gist}",
@@ -215,7 +213,7 @@ impl Renderer {
                 Some(call) => format!("{}  {}", call.tool, call.gist),
                 None => one_line(event.text("/tool"), MAX_GIST),
             };
-            let what = style.fit(what.trim_end(), Some(MAX_GIST / 2));
+            let what = style.fit(what.trim_end(), Some(room(out).min(MAX_GIST / 2)));
             let start = format!("{} {}{mark}", clock(head.timestamp, out), indent(event));
             out.line(format!("{start} {what}  {told}").trim_end())?;
         }
@@ -295,6 +293,14 @@ impl Renderer {
     }
 }
 
+/// What a call may take, so that what becomes of it stands on the same line.
+fn room(out: &Out) -> usize {
+    match out.style.size {
+        Some((columns, _)) => columns.saturating_sub(CLOCK + ROOM),
+        None => MAX_GIST,
+    }
+}
+
 fn clock(at: Moment, out: &Out) -> String {
     out.style.paint(Colour::Dim, &time::clock(at))
 }
@@ -302,8 +308,7 @@ fn clock(at: Moment, out: &Out) -> String {
 fn count_lines(text: &str) -> String {
     match text.lines().count() {
         0 => String::new(),
-        1 => "1 line".into(),
-        lines => format!("{lines} lines"),
+        lines => view::lines(lines as u64),
     }
 }
 

@@ -22,7 +22,7 @@ const NEAR_END: u64 = 100;
 /// Print an agent's answer: its last text, whole
 #[derive(Debug, clap::Args)]
 pub struct Answer {
-    /// The Job: its name, any beginning of its UUID, @last or @last:AGENT
+    /// The Job: its name, any prefix of its UUID, @last or @last:AGENT
     id: JobId,
 }
 
@@ -102,7 +102,7 @@ async fn last_result(record: Record<'_>, wanted: Wanted) -> Result<Option<String
     loop {
         let bytes = match reader.next().await? {
             News::Bytes(bytes) => bytes,
-            News::Away(_) | News::Back => continue,
+            News::Away(_) | News::Back | News::Now => continue,
             News::End => return Ok(found),
         };
         lines.feed(&bytes, |line| {

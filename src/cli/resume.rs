@@ -1,4 +1,4 @@
-//! `herdctl jobs resume`: goes on with an agent's session, of a suspended Job in that Job, of one that has
+//! `herdctl jobs resume`: continues with an agent's session, of a suspended Job in that Job, of one that has
 //! ended in a new Job.
 
 use chrono::Utc;
@@ -21,31 +21,33 @@ use super::{
 };
 use crate::api::job::{JobSpec, ResumeFrom};
 
-/// What an agent is told that goes on with a session of another Job: Claude Code's own words.
+/// What an agent is told that continues with a session of another Job: Claude Code's own words.
 const GO_ON: &str = "Continue from where you left off.";
 
-/// Go on with a Job's session: of a paused Job, or in a new Job after the end of one
+/// Continue a Job's session: in the Job itself if it is paused, in a new Job if it has ended
 #[derive(Debug, clap::Args)]
 #[command(after_help = format!("Examples:
   herdctl jobs resume 7f3c
   herdctl jobs resume 7f3c --prompt 'Skip the flaky test' -f
 
-A suspended Job goes on in a new pod. For one that has ended a new Job is made: the same session, and what
-the old one set itself (model, timeout, outputSchema); all else is as its Agent says now, and turns and
-budget are counted anew. The name of the Job that goes on is printed. In both cases files are gone that
-lay in the old pod outside of its volumes. With --follow the exit code carries the Job's outcome.
+A paused Job continues in a new pod. For a Job that has ended, a new Job is created: it has the same session,
+and the model, timeout and outputSchema that the old one set itself; everything else comes from the Agent as
+it is now, and turns and budget are counted from zero. The name of the Job that continues is printed. In both
+cases files in the old pod are lost unless they are in a volume. With --follow, the exit code tells the
+Job's outcome. @last works only for a Job that you created with herdctl.
 
 {}", Exit::help()))]
 pub struct Resume {
-    /// The Job: its name, any beginning of its UUID, @last or @last:AGENT
+    /// The Job: its name, any prefix of its UUID, @last or @last:AGENT
     id: JobId,
-    /// What to tell the agent: the text, @FILE, or - for standard input. Default: a note to go on
+    /// What to tell the agent: the text, @FILE, or - for standard input; @@ begins a text with @.
+    /// Default: a note to continue
     #[arg(short, long, value_name = "TEXT|@FILE|-", allow_hyphen_values = true)]
     prompt: Option<String>,
-    /// Show the output from here on as it comes, and end with the Job
+    /// Show the output from here on as it arrives, until the Job ends
     #[arg(short, long, conflicts_with = "output")]
     follow: bool,
-    /// What to print. Default: the name of the Job that goes on
+    /// What to print. Default: the name of the Job that continues
     #[arg(short, long, value_name = "FORMAT")]
     output: Option<Format>,
 }
@@ -54,19 +56,19 @@ impl Resume {
     pub async fn run(self, session: &Session, out: &mut Out) -> Result<Exit, CliError> {
         let cluster = session.cluster().await?;
         let prompt = self.prompt.as_deref();
-        let prompt = prompt.map(|text| prompt::read(text, "for a note to go on", out));
+        let prompt = prompt.map(|text| prompt::read(text, "to send a note to continue", out));
         let prompt = prompt.transpose()?;
-        let job = id::find(&cluster, &self.id).await?;
+        let job = id::find_to_change(&cluster, &self.id, "resume").await?;
         let (job, from, note) = if job.is_final() {
             let note = continues(&job);
-            let job = in_a_new_job(&cluster, &job, prompt).await?;
+            let job = in_a_new_job(&cluster, &job, prompt, out).await?;
             (job, From::TheStart, note)
         } else {
             let from = end_of_output(&cluster, &job).await;
             let wanted = |job: &JobView| wanted(job, prompt.as_deref());
             match ask(&cluster, job, wanted).await? {
-                Asked::Now(job) => (job, from, "goes on".to_owned()),
-                Asked::Before(job) => (job, from, "was resumed before, and goes on".to_owned()),
+                Asked::Now(job) => (job, from, "continues".to_owned()),
+                Asked::Before(job) => (job, from, "was resumed before, and continues".to_owned()),
             }
         };
         if self.output.is_none() {
@@ -84,7 +86,7 @@ impl Resume {
     }
 }
 
-/// Where the output of a suspended Job goes on.
+/// Where the output of a suspended Job continues.
 async fn end_of_output(cluster: &Cluster, job: &JobView) -> From {
     let record = Record {
         cluster,
@@ -105,9 +107,9 @@ fn wanted(job: &JobView, prompt: Option<&str>) -> Result<Option<Value>, CliError
         return Err(no("is being deleted"));
     }
     if job.is_final() {
-        return Err(
-            no("has just ended").next(format!("go on in a new Job: {{program}} jobs resume {id}"))
-        );
+        return Err(no("has just ended").next(format!(
+            "continue in a new Job: {{program}} jobs resume {id}"
+        )));
     }
     if job.is_to_stop() {
         return Err(no("was asked to stop").next(format!(
@@ -144,6 +146,7 @@ async fn in_a_new_job(
     cluster: &Cluster,
     job: &JobView,
     prompt: Option<String>,
+    out: &mut Out,
 ) -> Result<JobView, CliError> {
     check_session(cluster, job).await?;
     let spec = JobSpec {
@@ -157,7 +160,7 @@ async fn in_a_new_job(
         }),
         ..JobSpec::default()
     };
-    make::check_agent(cluster, &spec).await?;
+    make::check_agent(cluster, &spec, out).await?;
     let new = Named::Minted.manifest(cluster, spec);
     Named::Minted.make(cluster, &new).await
 }
@@ -168,7 +171,7 @@ async fn check_session(cluster: &Cluster, job: &JobView) -> Result<(), CliError>
     let id = short(job.name());
     let no = |why: &str| {
         CliError::new(format!("{id} can't be resumed: {why}")).next(format!(
-            "begin anew: {{program}} run {} --prompt TEXT",
+            "start a new one: {{program}} run {} --prompt TEXT",
             job.agent()
         ))
     };

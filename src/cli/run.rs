@@ -18,36 +18,39 @@ use crate::api::{
     job::{Job, JobSpec},
 };
 
-/// Run an agent: make a Job, and tell its name
+/// Create a Job that runs an agent, and print its name
 #[derive(Debug, clap::Args)]
 #[command(after_help = format!("Examples:
   herdctl run reviewer -p 'Review the last commit' -f
   git diff | herdctl run reviewer -p - -f
   herdctl run reviewer -p @task.md --timeout 30m
+  herdctl run reviewer -p '@@team: review the last commit'
   herdctl run reviewer --dry-run=client -o yaml > job.yaml
 
-With --follow the exit code carries the Job's outcome. Ctrl-C leaves the Job running.
+With --follow, the exit code tells the Job's outcome. Ctrl-C leaves the Job running.
 
 {}", Exit::help()))]
 pub struct Run {
     /// The Agent
+    #[arg(value_parser = name::agent)]
     agent: Name,
-    /// What it is to do: the text, @FILE, or - for standard input. Default: the Agent's own prompt
+    /// What the agent is to do: the text, @FILE, or - for standard input; @@ begins a text with @.
+    /// Default: the Agent's own prompt
     #[arg(short, long, value_name = "TEXT|@FILE|-", allow_hyphen_values = true)]
     prompt: Option<String>,
-    /// The model of this run. Default: the Agent's
+    /// The model to use. Default: the Agent's
     #[arg(long, value_name = "NAME")]
     model: Option<String>,
-    /// The longest time the run may take, for example 30m or 1h30m. Default: the Agent's
+    /// How long the run may take, for example 30m or 1h30m. Default: the Agent's
     #[arg(long, value_name = "DURATION", value_parser = timeout)]
     timeout: Option<DurationText>,
     /// The Job's name. Default: job- and a UUID
     #[arg(long, value_name = "NAME", value_parser = name::new_job)]
     name: Option<Name>,
-    /// Show the output as it comes, and end with the Job
+    /// Show the output as it arrives, until the Job ends
     #[arg(short, long, conflicts_with_all = ["dry_run", "output"])]
     follow: bool,
-    /// Make nothing: client only writes the manifest, server also has the API server check it
+    /// Create nothing: client only prints what would be created, server also has the API server check it
     #[arg(long, value_name = "WHERE", require_equals = true)]
     dry_run: Option<DryRun>,
     /// What to print. Default: the name
@@ -74,17 +77,19 @@ impl Run {
         let job = self.manifest(&cluster, out)?;
         match self.dry_run {
             Some(DryRun::Client) => {
-                print(self.output, &job, &job.name_any(), out)?;
+                print_dry(self.output, &job, &job.name_any(), "dry run", out)?;
                 return Ok(Exit::Done);
             }
             Some(DryRun::Server) => {
+                make::check_agent(&cluster, &job.spec, out).await?;
                 let checked = cluster.create(&job, Write::DryRun).await?;
-                print(self.output, &checked.0, checked.name(), out)?;
+                let name = checked.name();
+                print_dry(self.output, &checked.0, name, "server dry run", out)?;
                 return Ok(Exit::Done);
             }
             None => {}
         }
-        make::check_agent(&cluster, &job.spec).await?;
+        make::check_agent(&cluster, &job.spec, out).await?;
         let job = self.named().make(&cluster, &job).await?;
         if self.follow {
             return follow::follow(&cluster, &job, follow::From::TheStart, out).await;
@@ -118,7 +123,21 @@ impl Run {
     }
 }
 
-/// Prints a Job that was made or changed.
+/// Prints a Job that would have been created: its name alone would pass for that of a real one.
+fn print_dry(
+    format: Option<Format>,
+    job: &impl serde::Serialize,
+    name: &str,
+    how: &str,
+    out: &mut Out,
+) -> Result<(), CliError> {
+    match format {
+        None => out.line(&format!("job.herdctl.dev/{name} created ({how})")),
+        format => print(format, job, name, out),
+    }
+}
+
+/// Prints a Job that was created or changed.
 pub fn print(
     format: Option<Format>,
     job: &impl serde::Serialize,

@@ -35,16 +35,17 @@ impl Worst {
     }
 }
 
-/// The Jobs that were named, each once.
+/// The Jobs that were named, each once, to be changed by this verb.
 pub async fn named(
     cluster: &Cluster,
     ids: &[JobId],
+    verb: &str,
     worst: &mut Worst,
     out: &mut Out,
 ) -> Vec<JobView> {
     let mut jobs: Vec<JobView> = Vec::new();
     for id in ids {
-        match id::find(cluster, id).await {
+        match id::find_to_change(cluster, id, verb).await {
             Ok(job) if jobs.iter().all(|known| known.name() != job.name()) => jobs.push(job),
             Ok(_) => {}
             Err(error) => worst.add(&error, out),

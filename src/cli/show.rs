@@ -8,17 +8,20 @@ use super::{
     id::{self, JobId},
     out::Out,
     record::{Record, STORE_PATIENCE},
+    several::Worst,
+    view::{self, JobView},
 };
 
 mod attempts;
 mod limits;
 mod text;
 
-/// Show one Job: how it goes, why it ended, what holds for it
+/// Show Jobs: status, outcome and effective settings
 #[derive(Debug, clap::Args)]
 pub struct Show {
-    /// The Job: its name, any beginning of its UUID, @last or @last:AGENT
-    id: JobId,
+    /// The Jobs: names, any prefixes of UUIDs, @last or @last:AGENT
+    #[arg(value_name = "ID", required = true)]
+    ids: Vec<JobId>,
     /// What to print. Default: text for people
     #[arg(short, long, value_name = "FORMAT")]
     output: Option<Format>,
@@ -36,37 +39,60 @@ enum Format {
 impl Show {
     pub async fn run(self, session: &Session, out: &mut Out) -> Result<Exit, CliError> {
         let cluster = session.cluster().await?;
-        let job = id::find(&cluster, &self.id).await?;
-        match (self.output, self.json) {
-            (Some(Format::Json), _) | (None, true) => out.json(&job.0)?,
-            (Some(Format::Yaml), _) => out.yaml(&job.0)?,
-            (None, false) => {
-                let record = Record {
-                    cluster: &cluster,
-                    job: job.name(),
-                };
-                let (info, agent) =
-                    tokio::join!(record.info(STORE_PATIENCE), agent(&cluster, &job));
-                let shown = text::Shown {
-                    job: &job,
-                    info,
-                    agent: agent.as_ref(),
-                };
-                for line in shown.lines(out.style, out.program) {
-                    out.line(&line)?;
+        let format = self.output.or(self.json.then_some(Format::Json));
+        let (mut worst, mut jobs) = (Worst(Exit::Done), Vec::new());
+        for (at, id) in self.ids.iter().enumerate() {
+            match id::find(&cluster, id).await {
+                Ok(job) if format.is_some() => jobs.push(job),
+                Ok(job) => {
+                    if at > 0 {
+                        out.line("")?;
+                    }
+                    show(&cluster, &job, out).await?;
                 }
+                Err(error) if self.ids.len() == 1 => return Err(error),
+                Err(error) => worst.add(&error, out),
             }
         }
-        Ok(Exit::Done)
+        // One Job is one object, as kubectl has it.
+        match (format, &jobs[..]) {
+            (None, _) => {}
+            (Some(format), [job]) if self.ids.len() == 1 => format.print(&job.0, out)?,
+            (Some(format), jobs) => format.print(&view::as_list(jobs), out)?,
+        }
+        Ok(worst.0)
     }
+}
+
+impl Format {
+    fn print(self, object: &impl serde::Serialize, out: &mut Out) -> Result<(), CliError> {
+        match self {
+            Format::Json => out.json(object),
+            Format::Yaml => out.yaml(object),
+        }
+    }
+}
+
+async fn show(cluster: &Cluster, job: &JobView, out: &mut Out) -> Result<(), CliError> {
+    let record = Record {
+        cluster,
+        job: job.name(),
+    };
+    let (info, agent) = tokio::join!(record.info(STORE_PATIENCE), agent(cluster, job));
+    let shown = text::Shown {
+        job,
+        info,
+        agent: agent.as_ref(),
+    };
+    for line in shown.lines(out.style, out.program) {
+        out.line(&line)?;
+    }
+    Ok(())
 }
 
 /// The Agent's spec that holds for the Job: as captured, or before the first attempt as it is now. None
 /// where it can't be known; then only what the Job says itself is shown.
-async fn agent(
-    cluster: &Cluster,
-    job: &super::view::JobView,
-) -> Option<crate::api::agent::AgentSpec> {
+async fn agent(cluster: &Cluster, job: &JobView) -> Option<crate::api::agent::AgentSpec> {
     if let Some(captured) = job.captured_agent() {
         return Some(captured);
     }

@@ -35,7 +35,7 @@ pub fn changes(
         .default_backoff()
         .filter_map(move |change| {
             ready(match change {
-                Ok(watcher::Event::Apply(job)) => Some(Some(Ok(JobView(job)))),
+                Ok(watcher::Event::Apply(job)) => Some(Some(Ok(JobView::from(job)))),
                 Ok(watcher::Event::Delete(_)) => Some(None),
                 Ok(watcher::Event::Init) => {
                     listed = false;
@@ -43,7 +43,7 @@ pub fn changes(
                 }
                 Ok(watcher::Event::InitApply(job)) => {
                     listed = true;
-                    Some(Some(Ok(JobView(job))))
+                    Some(Some(Ok(JobView::from(job))))
                 }
                 // What was deleted while nobody watched has no event of its own.
                 Ok(watcher::Event::InitDone) => (!listed).then_some(None),
@@ -68,7 +68,7 @@ pub async fn until(
             Ok(job) if is_so(&job) => return Ok(Some(job)),
             Ok(_) => (seen, refused) = (true, None),
             Err(error) => {
-                let Some(refusal) = refusal(cluster, &error) else {
+                let Some(refusal) = refusal(cluster, &error, false) else {
                     continue;
                 };
                 let since = *refused.get_or_insert_with(Instant::now);
@@ -82,14 +82,16 @@ pub async fn until(
 }
 
 /// Words for a watch that the API server does not allow.
-fn refusal(cluster: &Cluster, error: &watcher::Error) -> Option<CliError> {
+pub fn refusal(cluster: &Cluster, error: &watcher::Error, everywhere: bool) -> Option<CliError> {
     let (verb, error) = match error {
         watcher::Error::InitialListFailed(error) => ("list", error),
         watcher::Error::WatchStartFailed(error) => ("watch", error),
         _ => return None,
     };
     let refused = matches!(error, kube::Error::Api(status) if matches!(status.code, 401 | 403));
-    let request = cluster.request(verb, "jobs.herdctl.dev");
+    let request = cluster
+        .request(verb, "jobs.herdctl.dev")
+        .everywhere(everywhere);
     refused.then(|| explain::explain(&request, error))
 }
 
@@ -125,19 +127,13 @@ pub fn troubles(cluster: &Cluster, name: &str) -> impl Stream<Item = Stage> + us
 }
 
 fn stage(job: &JobView) -> String {
-    let phase = job.phase_word();
-    if job.phase() == Some(Phase::Running) {
-        let attempts = job.attempts();
-        let node = attempts.last().and_then(|attempt| attempt.node.as_deref());
-        let stage = match job.reason() {
-            None | Some(Reason::Working) => phase,
-            Some(reason) => format!("{phase} {reason}"),
-        };
-        return node.map_or(stage.clone(), |node| format!("{stage} on {node}"));
+    let stage = job.outcome();
+    let attempts = job.attempts();
+    let node = attempts.last().and_then(|attempt| attempt.node.as_deref());
+    match node.filter(|_| job.phase() == Some(Phase::Running)) {
+        Some(node) => format!("{stage} on {node}"),
+        None => stage,
     }
-    format!("{phase} {}", job.text("/status/reason"))
-        .trim_end()
-        .to_owned()
 }
 
 /// What somebody must do something about, or wait for.

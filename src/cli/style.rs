@@ -5,6 +5,8 @@ use std::{env, io::IsTerminal, os::fd::AsFd};
 
 use rustix::termios::tcgetwinsize;
 
+use super::cells;
+
 /// When to use colour. Auto: on a terminal, unless NO_COLOR is set or TERM is dumb.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, clap::ValueEnum)]
 pub enum ColorChoice {
@@ -68,6 +70,8 @@ pub struct Style {
     pub color: bool,
     pub unicode: bool,
     pub terminal: bool,
+    /// The cursor can be moved, to print over what stands there.
+    pub cursor: bool,
     /// Columns and rows of the terminal; none in a pipe, where nothing is cut.
     pub size: Option<(usize, usize)>,
 }
@@ -90,6 +94,7 @@ impl Style {
             },
             unicode: !dumb && locale.is_some_and(|locale| is_utf8(&locale)),
             terminal,
+            cursor: terminal && !dumb,
             size: terminal
                 .then(size)
                 .flatten()
@@ -125,13 +130,50 @@ impl Style {
     /// `text` as one clean line that fits into `columns`, where they are known.
     pub fn fit(self, text: &str, columns: Option<usize>) -> String {
         let line = crate::api::text::one_line(text, usize::MAX);
-        let Some(columns) = columns else { return line };
-        if line.chars().count() <= columns {
-            return line;
+        match columns {
+            Some(columns) => self.cut(&line, columns),
+            None => line,
+        }
+    }
+
+    /// `line` cut to so many columns; a mark shows that something is missing.
+    pub fn cut(self, line: &str, columns: usize) -> String {
+        if cells::width(line) <= columns {
+            return line.to_owned();
         }
         let mark = if self.unicode { "…" } else { "..." };
-        let kept = columns.saturating_sub(mark.chars().count());
-        line.chars().take(kept).chain(mark.chars()).collect()
+        match columns.checked_sub(cells::width(mark)) {
+            Some(kept) => format!("{}{mark}", cells::head(line, kept)),
+            None => cells::head(mark, columns).to_owned(),
+        }
+    }
+
+    /// `a · b · c` on as many lines as it takes, none wider than `columns` unless one part is; lines after
+    /// the first are set in by `indent`.
+    pub fn wrapped<'a>(
+        self,
+        parts: impl IntoIterator<Item = &'a str>,
+        indent: usize,
+        columns: usize,
+    ) -> Vec<String> {
+        let joint = format!(" {} ", self.sign(Sign::Dot));
+        let room = columns.saturating_sub(indent);
+        let mut lines: Vec<String> = Vec::new();
+        for part in parts.into_iter().filter(|part| !part.is_empty()) {
+            match lines.last_mut() {
+                Some(line)
+                    if cells::width(line) + cells::width(&joint) + cells::width(part) <= room =>
+                {
+                    line.push_str(&joint);
+                    line.push_str(part);
+                }
+                _ => lines.push(part.to_owned()),
+            }
+        }
+        for line in lines.iter_mut().skip(1) {
+            line.insert_str(0, &" ".repeat(indent));
+        }
+        lines
     }
 }
 
@@ -148,6 +190,7 @@ mod tests {
         color: false,
         unicode: false,
         terminal: false,
+        cursor: false,
         size: None,
     };
 
@@ -177,6 +220,14 @@ mod tests {
             ..PLAIN
         };
         assert_eq!(unicode.fit("äöüäöü", Some(4)), "äöü…");
+        assert_eq!(unicode.fit("日本語", Some(4)), "日…");
+        assert_eq!(PLAIN.fit("aaaa", Some(2)), "..");
+    }
+
+    #[test]
+    fn parts_are_wrapped_between_and_never_within() {
+        let lines = PLAIN.wrapped(["aa", "", "bb", "cccccccccc", "d"], 2, 10);
+        assert_eq!(lines, ["aa - bb", "  cccccccccc", "  d"]);
     }
 
     #[test]

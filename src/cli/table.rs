@@ -1,6 +1,6 @@
 //! Tables as kubectl prints them: columns by blanks, colour outside of the widths.
 
-use super::style::Style;
+use super::{cells, style::Style};
 
 /// Between two columns.
 const GAP: &str = "   ";
@@ -25,7 +25,7 @@ impl Cell {
     }
 
     fn width(&self) -> usize {
-        self.text.chars().count()
+        cells::width(&self.text)
     }
 }
 
@@ -45,15 +45,20 @@ impl Table {
 
     /// The lines, each cut to the terminal's width where there is one.
     pub fn lines(&self, style: Style) -> Vec<String> {
-        let columns = self.rows.iter().map(Vec::len).max().unwrap_or_default();
-        let width = |column: usize| {
-            let cells = self.rows.iter().filter_map(|row| row.get(column));
-            cells.map(Cell::width).max().unwrap_or_default()
-        };
-        let widths: Vec<usize> = (0..columns).map(width).collect();
+        self.below(&mut Vec::new(), style)
+    }
+
+    /// The lines as they stand below others: `widths` are the columns so far, and grow where they must.
+    pub fn below(&self, widths: &mut Vec<usize>, style: Style) -> Vec<String> {
+        for row in &self.rows {
+            widths.resize(widths.len().max(row.len()), 0);
+            for (width, cell) in widths.iter_mut().zip(row) {
+                *width = cell.width().max(*width);
+            }
+        }
         self.rows
             .iter()
-            .map(|row| line(row, &widths, style))
+            .map(|row| line(row, widths, style))
             .collect()
     }
 }
@@ -72,7 +77,7 @@ fn line(row: &[Cell], widths: &[usize], style: Style) -> String {
     }
     let line = line.trim_end();
     match style.size {
-        Some((columns, _)) if !fits => line.chars().take(columns).collect(),
+        Some((columns, _)) if !fits => style.cut(line, columns),
         _ => line.to_owned(),
     }
 }
@@ -101,6 +106,23 @@ mod tests {
             size: Some((6, 10)),
             ..Style::default()
         };
-        assert_eq!(table().lines(narrow), ["ID   S", "ok   x"]);
+        assert_eq!(table().lines(narrow), ["ID ...", "ok   x"]);
+    }
+
+    #[test]
+    fn rows_that_come_later_stand_below_the_earlier_ones() {
+        let mut widths = Vec::new();
+        table().below(&mut widths, Style::default());
+        let mut later = Table::default();
+        later.row(vec!["a".to_owned().into(), "b".to_owned().into()]);
+        assert_eq!(later.below(&mut widths, Style::default()), ["a    b"]);
+    }
+
+    #[test]
+    fn wide_characters_take_two_columns() {
+        let mut table = Table::default();
+        table.row(vec!["日本".to_owned().into(), "x".to_owned().into()]);
+        table.row(vec!["abcd".to_owned().into(), "x".to_owned().into()]);
+        assert_eq!(table.lines(Style::default()), ["日本   x", "abcd   x"]);
     }
 }

@@ -1,7 +1,7 @@
 //! `herdctl jobs verify`: recomputes what was promised of a record, from the bytes that a reader gets.
 
 pub use self::check::hex;
-use self::check::{Check, Finding};
+use self::check::{Check, Finding, Known};
 use super::{
     Session,
     error::CliError,
@@ -21,12 +21,12 @@ mod segment;
 /// Recompute every digest of a Job's output
 #[derive(Debug, clap::Args)]
 #[command(
-    after_help = "Checked are: the whole file against the Job's status, all lines before the last against
-the last, each attempt against its verdict, and that no line's number is missing. Exit code 1 where
-anything differs, or where it can't be known yet."
+    after_help = "Checks the whole file against the Job's status, all lines before the last against the last,
+each attempt against its verdict, and that no line's number is missing. The exit code is 1 if anything
+differs, or if the output is not sealed yet."
 )]
 pub struct Verify {
-    /// The Job: its name, any beginning of its UUID, @last or @last:AGENT
+    /// The Job: its name, any prefix of its UUID, @last or @last:AGENT
     id: JobId,
 }
 
@@ -41,7 +41,10 @@ impl Verify {
         let mut check = Check::default();
         read(record, &mut check).await?;
         let status = job.as_ref().and_then(JobView::output);
-        let report = check.finish(status.as_ref());
+        let report = check.finish(match job {
+            Some(_) => Known::of(status.as_ref()),
+            None => Known::Gone,
+        });
         let mut bad = false;
         for finding in &report.findings {
             bad |= finding.is_difference();
@@ -68,13 +71,9 @@ impl Verify {
             )));
         }
         if !report.sealed {
-            return Err(CliError::new(format!(
-                "the output of {} is not sealed yet: what came agrees, what is still to come is not known",
-                short(&name)
-            ))
-            .next(format!("wait for its end: {{program}} jobs logs -f {}", self.id)));
+            return Err(unsealed(&name, job.as_ref()));
         }
-        let size = [format!("{} lines", report.lines), view::bytes(report.bytes)];
+        let size = [view::lines(report.lines), view::bytes(report.bytes)];
         out.say(&format!(
             "{} is as it was recorded: {}",
             short(&name),
@@ -84,13 +83,31 @@ impl Verify {
     }
 }
 
+/// What came agrees, and its last line is not there.
+fn unsealed(name: &str, job: Option<&JobView>) -> CliError {
+    let id = short(name);
+    let agrees = "what is there agrees, and more may be missing";
+    let Some(job) = job else {
+        return CliError::new(format!(
+            "the output of {id} was not sealed before its Job was deleted: {agrees}"
+        ));
+    };
+    let state = job.in_passing(chrono::Utc::now());
+    CliError::new(format!(
+        "the output of {id} is not sealed yet ({state}): {agrees}"
+    ))
+    .next(format!(
+        "wait for the last line, then try again: {{program}} jobs logs -f {id}"
+    ))
+}
+
 async fn read(record: Record<'_>, check: &mut Check) -> Result<(), CliError> {
     let mut reader = record.read(Wanted::default());
     let mut lines = Lines::default();
     loop {
         let bytes = match reader.next().await? {
             News::Bytes(bytes) => bytes,
-            News::Away(_) | News::Back => continue,
+            News::Away(_) | News::Back | News::Now => continue,
             News::End => return Ok(()),
         };
         check.bytes(&bytes);

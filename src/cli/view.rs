@@ -4,7 +4,7 @@
 use chrono::{DateTime, TimeDelta, Utc};
 use kube::api::DynamicObject;
 use serde::de::DeserializeOwned;
-use serde_json::Value;
+use serde_json::{Value, json};
 use uuid::Uuid;
 
 use super::{
@@ -28,9 +28,17 @@ const SHORT: usize = 8;
 /// A message is a sentence or two.
 const MAX_TEXT: usize = 2048;
 
-/// A Job as the API server gave it.
+/// A Job as the API server gave it, but for what only an API server reads.
 #[derive(Clone, Debug, PartialEq)]
 pub struct JobView(pub DynamicObject);
+
+impl From<DynamicObject> for JobView {
+    /// Who wrote which field is left out, as kubectl leaves it out: it is longer than the Job.
+    fn from(mut object: DynamicObject) -> Self {
+        object.metadata.managed_fields = None;
+        JobView(object)
+    }
+}
 
 impl JobView {
     pub fn name(&self) -> &str {
@@ -73,6 +81,25 @@ impl JobView {
         }
     }
 
+    /// Phase, exit reason and reason, in the fewest words.
+    pub fn outcome(&self) -> String {
+        let exit_reason = self.text("/status/exitReason");
+        outcome(
+            &self.phase_word(),
+            &exit_reason,
+            &self.text("/status/reason"),
+        )
+    }
+
+    /// The reason, where it says more than the phase.
+    pub fn telling_reason(&self) -> String {
+        let reason = self.text("/status/reason");
+        if says_the_same(&self.phase_word(), &reason) {
+            return String::new();
+        }
+        reason
+    }
+
     pub fn is_final(&self) -> bool {
         self.phase().is_some_and(Phase::is_final)
     }
@@ -86,7 +113,7 @@ impl JobView {
         self.phase() == Some(Phase::Pending) && self.reason() == Some(Reason::Suspended)
     }
 
-    /// Paused, and none of its attempts goes on.
+    /// Paused, and none of its attempts continues.
     pub fn rests(&self) -> bool {
         let over = |attempt: &Attempt| attempt.outcome.is_some();
         self.is_suspended() && self.attempt().is_none_or(|attempt| over(&attempt))
@@ -110,7 +137,7 @@ impl JobView {
         self.field("/status/exitReason")
     }
 
-    /// What its end means for whoever waited for it; none while it goes on.
+    /// What its end means for whoever waited for it; none while it continues.
     pub fn exit(&self) -> Option<Exit> {
         let phase = self.phase().filter(|phase| phase.is_final())?;
         Some(Exit::of_job(phase, self.exit_reason()))
@@ -217,6 +244,12 @@ pub fn created(metadata: &kube::api::ObjectMeta) -> Option<DateTime<Utc>> {
     DateTime::from_timestamp_millis(created.0.as_millisecond())
 }
 
+/// Several Jobs as one object, as kubectl wraps them.
+pub fn as_list(jobs: &[JobView]) -> Value {
+    let items: Vec<_> = jobs.iter().map(|job| &job.0).collect();
+    json!({"apiVersion": "v1", "kind": "List", "metadata": {}, "items": items})
+}
+
 /// The UUID in a name that was minted; none in one that a person chose.
 pub fn uuid(name: &str) -> Option<&str> {
     let id = name.strip_prefix(MINTED)?;
@@ -240,13 +273,39 @@ pub fn sign(style: Style, phase: Phase) -> String {
     style.paint(colour, style.sign(sign))
 }
 
+/// `failed error MaxTurns`, `completed success`, `cancelled`: nothing is said twice.
+pub fn outcome(phase: &str, exit_reason: &str, reason: &str) -> String {
+    let only = ExitReason::ManualCancel.to_string();
+    let implied = phase == Phase::Cancelled.to_string() && exit_reason == only;
+    let exit_reason = if implied { "" } else { exit_reason };
+    let reason = if says_the_same(phase, reason) {
+        ""
+    } else {
+        reason
+    };
+    let words = [phase, exit_reason, reason];
+    let words: Vec<&str> = words.into_iter().filter(|word| !word.is_empty()).collect();
+    words.join(" ")
+}
+
+/// A Job that runs works, and one that was cancelled was cancelled.
+fn says_the_same(phase: &str, reason: &str) -> bool {
+    let working = phase == Phase::Running.to_string() && reason == Reason::Working.to_string();
+    working || phase.eq_ignore_ascii_case(reason)
+}
+
+/// `1 Job`, `2 Jobs`.
+pub fn count(number: u64, one: &str) -> String {
+    format!("{number} {one}{}", if number == 1 { "" } else { "s" })
+}
+
 pub fn turns(turns: u64) -> String {
-    format!("{turns} turn{}", if turns == 1 { "" } else { "s" })
+    count(turns, "turn")
 }
 
 /// `1 line`.
 pub fn lines(lines: u64) -> String {
-    format!("{lines} line{}", if lines == 1 { "" } else { "s" })
+    count(lines, "line")
 }
 
 /// The beginning of a digest, by which people know it.
@@ -267,25 +326,22 @@ pub fn cost(dollars: f64) -> String {
 pub fn bytes(bytes: u64) -> String {
     const UNITS: [&str; 4] = ["KiB", "MiB", "GiB", "TiB"];
     let mut size = bytes as f64;
-    let mut unit = "bytes";
+    let mut unit = None;
     for next in UNITS {
         if size < 1024.0 {
             break;
         }
         size /= 1024.0;
-        unit = next;
+        unit = Some(next);
     }
-    if unit == "bytes" {
-        format!("{bytes} {unit}")
-    } else {
-        format!("{size:.1} {unit}")
+    match unit {
+        None => count(bytes, "byte"),
+        Some(unit) => format!("{size:.1} {unit}"),
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use serde_json::json;
-
     use super::*;
 
     fn view(status: Value) -> JobView {
@@ -300,6 +356,35 @@ mod tests {
         assert_eq!(job.phase_word(), "pondering");
         assert_eq!(job.text("/status/reason"), "Thinking");
         assert_eq!((job.phase(), job.attempts().len()), (None, 0));
+    }
+
+    #[test]
+    fn an_outcome_says_nothing_twice() {
+        for (phase, exit_reason, reason, told) in [
+            ("completed", "success", "Completed", "completed success"),
+            ("failed", "error", "MaxTurns", "failed error MaxTurns"),
+            ("cancelled", "manual_cancel", "Cancelled", "cancelled"),
+            (
+                "cancelled",
+                "manual_cancel",
+                "AgentDeleted",
+                "cancelled AgentDeleted",
+            ),
+            ("pending", "", "Suspended", "pending Suspended"),
+            ("running", "", "Working", "running"),
+            ("running", "", "Cancelling", "running Cancelling"),
+            ("pending", "", "", "pending"),
+        ] {
+            assert_eq!(outcome(phase, exit_reason, reason), told);
+        }
+    }
+
+    #[test]
+    fn who_wrote_which_field_is_left_out() {
+        let object = json!({"apiVersion": "herdctl.dev/v1alpha1", "kind": "Job",
+            "metadata": {"name": "a", "managedFields": [{"manager": "herdctl"}]}});
+        let job = JobView::from(serde_json::from_value::<DynamicObject>(object).unwrap());
+        assert_eq!(job.0.metadata.managed_fields, None);
     }
 
     #[test]
@@ -347,6 +432,10 @@ mod tests {
         assert_eq!(
             (bytes(1023), bytes(12_595)),
             ("1023 bytes".into(), "12.3 KiB".into())
+        );
+        assert_eq!(
+            (bytes(1), count(2, "Job")),
+            ("1 byte".into(), "2 Jobs".into())
         );
     }
 }

@@ -103,7 +103,7 @@ async fn what_was_cancelled_with_a_session_can_go_on() {
         json!({"phase": "cancelled", "exitReason": "manual_cancel", "sessionId": "4be1", "startedAt": "2026-01-02T12:00:00Z"}),
     );
     let ran = cancel.rest().await.exits(0);
-    ran.says(&["go on with it: herdctl jobs resume a"]);
+    ran.says(&["continue it: herdctl jobs resume a"]);
 }
 
 #[tokio::test]
@@ -122,7 +122,7 @@ async fn waiting_ends_when_the_jobs_have() {
         json!({"phase": "cancelled", "exitReason": "manual_cancel", "progress": progress}),
     );
     let ran = cancel.rest().await.exits(0);
-    ran.prints(&["⊘ a cancelled manual_cancel · 6 turns · $0.11"]);
+    ran.prints(&["⊘ a cancelled · 6 turns · $0.11"]);
 }
 
 #[tokio::test]

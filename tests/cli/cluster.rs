@@ -7,12 +7,15 @@ use std::{
     time::Duration,
 };
 
+use chrono::{DateTime, TimeDelta, Utc};
 use serde_json::{Value, json};
 use tokio::sync::watch;
 
 use crate::{program::Program, server::Server};
 
 pub const NAMESPACE: &str = "team-a";
+/// As whom the API server knows the person who runs herdctl.
+pub const USER: &str = "dev";
 
 /// Nothing that is waited for takes as long.
 const DEADLINE: Duration = Duration::from_secs(20);
@@ -36,6 +39,8 @@ pub struct World {
     pub patches: Vec<Value>,
     /// Status and spec of the Job that somebody else writes right before the next patches.
     pub change_before_patch: VecDeque<(Value, Value)>,
+    /// When Jobs are created.
+    pub second: Option<DateTime<Utc>>,
     /// So many Jobs are made without an answer.
     pub lost: usize,
     /// Answers of an earlier epoch break off.
@@ -222,6 +227,25 @@ impl World {
         fault.times -= 1;
         Some((fault.code, fault.body.clone()))
     }
+}
+
+/// Says that this user created the Job with herdctl, so long after the second that Kubernetes keeps.
+pub fn created_by(job: &mut Value, user: &str, later: TimeDelta) {
+    let second: DateTime<Utc> = job["metadata"]["creationTimestamp"]
+        .as_str()
+        .unwrap()
+        .parse()
+        .unwrap();
+    job["metadata"]["annotations"] = json!({
+        "herdctl.dev/created-by": user,
+        "herdctl.dev/created-at": (second + later).to_rfc3339(),
+    });
+}
+
+/// What the API server answers that no longer knows the next page of a list.
+pub fn expired() -> String {
+    let words = "The provided continue parameter is too old to display a consistent list result.";
+    status(410, "Expired", words, json!({}))
 }
 
 /// A `Status` as the API server and the gateway answer it.

@@ -141,7 +141,7 @@ async fn a_missing_right_is_named_with_who_can_give_it() {
                  \"herdctl.dev\" in the namespace \"team-a\"";
     cluster.agent("reviewer");
     cluster.fail(
-        "POST",
+        "POST /apis/herdctl.dev",
         1,
         403,
         status(
@@ -232,7 +232,7 @@ async fn a_quota_is_not_taken_for_a_missing_right() {
     cluster.agent("reviewer");
     let words = "jobs.herdctl.dev \"x\" is forbidden: exceeded quota: jobs, requested: 1, used: 5, limited: 5";
     cluster.fail(
-        "POST",
+        "POST /apis/herdctl.dev",
         1,
         403,
         status(403, "Forbidden", words, json!({"kind": "jobs"})),
@@ -284,7 +284,7 @@ async fn what_the_schema_refuses_is_told_field_by_field() {
     let details = json!({"kind": "Job", "name": "x", "causes": [
         {"field": "spec.model", "message": "should match a pattern", "reason": "FieldValueInvalid"}]});
     cluster.fail(
-        "POST",
+        "POST /apis/herdctl.dev",
         1,
         422,
         status(422, "Invalid", "Job is invalid", details),
@@ -358,7 +358,7 @@ async fn the_part_that_does_not_answer_is_named_and_the_job_goes_on() {
         ran.says(&[
             "error: can't read the output of job-7f3c",
             part,
-            "the Job goes on, and its output is kept",
+            "the Job continues, and its output is kept",
             "jobs logs -f 7f3c0a1b\n",
         ]);
     }

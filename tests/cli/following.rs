@@ -109,7 +109,7 @@ async fn a_restart_of_the_api_server_is_crossed_and_told_once() {
     assert_eq!([first.as_bytes(), ran.stdout.as_bytes()].concat(), bytes);
     let told = ran.stderr.matches("the API server does not answer").count();
     assert_eq!(told, 1, "{ran:#?}");
-    ran.says(&["waiting for it; 7f3c0a1b goes on", "it answers again"]);
+    ran.says(&["waiting for it; 7f3c0a1b continues", "it answers again"]);
 }
 
 #[tokio::test]
@@ -220,7 +220,7 @@ async fn ctrl_c_leaves_the_job_running() {
     let mut logs = cluster.program.start(&ARGUMENTS);
     logs.line().await;
     logs.interrupt();
-    logs.rest().await.exits(130).says(&["7f3c0a1b goes on"]);
+    logs.rest().await.exits(130).says(&["7f3c0a1b continues"]);
     assert_eq!(cluster.count("PATCH"), 0);
 }
 
@@ -251,7 +251,7 @@ async fn a_record_that_always_breaks_off_is_given_up_unless_it_is_followed() {
     for ran in [logs, verify, result] {
         ran.says(&[
             "error: can't read the output of job-7f3c0a1b",
-            "next: the Job goes on, and its output is kept; try again, or wait: herdctl jobs logs -f 7f3c0a1b",
+            "next: the Job continues, and its output is kept; try again, or wait: herdctl jobs logs -f 7f3c0a1b",
         ]);
     }
 }
@@ -327,5 +327,5 @@ async fn the_output_of_a_paused_job_says_how_it_goes_on() {
     let (segment, _) = segment("sigterm_bash");
     cluster.record("j", &segment, false);
     let ran = cluster.program.run(&["jobs", "logs", "j"]).await.exits(0);
-    ran.says(&["it is suspended; go on with herdctl jobs resume j"]);
+    ran.says(&["it is suspended; continue it with herdctl jobs resume j"]);
 }

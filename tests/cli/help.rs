@@ -23,8 +23,23 @@ const HEAD: &str = "# herdctl, command by command
 This is the text of `--help`; a test keeps the two equal (`GOLDEN=write cargo test --test cli`). As a plugin
 of kubectl the same program is `kubectl herd`: put it on your PATH as `kubectl-herd`, a link is enough.
 
-What is data goes to standard output, what is for you to standard error. Without a terminal there is no
-colour and no question. Ids may be cut short and dates are your own: see each command.
+Data goes to standard output, messages for you to standard error. Without a terminal there is no colour and
+no question. Dates are in your own time zone.
+
+## How to name a Job
+
+By its name, also as kubectl writes it: `hj/NAME`, `job.herdctl.dev/NAME`. For names that `herdctl` generated,
+any unique prefix of the UUID works, with or without `job-`.
+
+`@last` is the most recent Job of the namespace, `@last:AGENT` the most recent one of that Agent. Kubernetes
+keeps only the second in which an object was created; within a second, the annotation
+`herdctl.dev/created-at` decides, which `herdctl run` and `herdctl jobs resume` set. If it can't be decided,
+because a Job has no such annotation or several users created the Jobs, the command fails and lists them.
+
+The commands that change a Job (`cancel`, `pause`, `resume`) accept `@last` only if you created that Job with
+`herdctl`: somebody else may have created a newer one since you looked. They compare the user as whom the
+cluster knows you with the annotation `herdctl.dev/created-by`. If several people share one user, or a script
+starts Jobs side by side, use the name that `herdctl run` prints.
 ";
 
 #[tokio::test]
@@ -96,4 +111,24 @@ async fn what_is_unknown_is_a_usage_error_on_standard_error() {
         .exits(2)
         .says(&["similar subcommand", "logs"]);
     assert_eq!(ran.stdout, "");
+}
+
+#[tokio::test]
+async fn a_verb_in_the_wrong_place_names_the_right_one() {
+    let program = Program::new("http://127.0.0.1:1", NAMESPACE);
+    let verbs = [
+        "list", "ls", "show", "logs", "cancel", "pause", "resume", "result", "verify",
+    ];
+    for verb in verbs {
+        let ran = program.run(&[verb, "7f3c"]).await.exits(2);
+        ran.says(&[&format!("did you mean: herdctl jobs {verb}\n")]);
+    }
+    for (typed, meant) in [
+        (&["jobs", "run", "a"][..], "herdctl run\n"),
+        (&["describe"], "herdctl jobs show\n"),
+        (&["jobs", "stop"], "herdctl jobs cancel\n"),
+    ] {
+        let ran = program.run(typed).await.exits(2);
+        ran.says(&[&format!("did you mean: {meant}")]);
+    }
 }

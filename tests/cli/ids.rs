@@ -1,8 +1,9 @@
 //! How Jobs are named by hand.
 
-use serde_json::json;
+use chrono::TimeDelta;
+use serde_json::{Value, json};
 
-use crate::cluster::{Cluster, minted};
+use crate::cluster::{Cluster, USER, World, created_by, expired, minted};
 
 fn three() -> Cluster {
     let cluster = Cluster::start();
@@ -97,6 +98,172 @@ async fn last_is_the_newest_and_may_be_an_agents() {
         .await
         .exits(1);
     ran.says(&["error: there is no Job of agent nobody in namespace team-a"]);
+}
+
+/// The Job is one that this user created with herdctl, so many milliseconds into its second.
+fn own(world: &mut World, name: &str, user: &str, milliseconds: i64) {
+    let mut job = world.jobs[name].clone();
+    created_by(&mut job, user, TimeDelta::milliseconds(milliseconds));
+    world.put(job);
+}
+
+#[tokio::test]
+async fn what_is_changed_as_the_last_is_ones_own() {
+    for (verb, status) in [
+        ("cancel", json!({"phase": "running"})),
+        ("pause", json!({"phase": "running"})),
+        (
+            "resume",
+            json!({"phase": "completed", "startedAt": "2026-01-02T12:00:00Z", "sessionId": "s"}),
+        ),
+    ] {
+        let cluster = Cluster::start();
+        cluster.agent("reviewer");
+        cluster.job("theirs", 60, status);
+        cluster.record("theirs", b"{}\n", true);
+        let arguments = ["jobs", verb, "@last"];
+        let ran = cluster.program.run(&arguments).await.exits(1);
+        ran.says(&[
+            "error: @last is theirs (",
+            "it is not known who created it",
+            &format!("next: if you mean it, name it: herdctl jobs {verb} theirs"),
+        ]);
+        cluster.change(|world| own(world, "theirs", "jane", 1));
+        let ran = cluster.program.run(&arguments).await.exits(1);
+        ran.says(&["error: @last is theirs (", "created by jane and not by you"]);
+        assert_eq!(
+            cluster.count("PATCH") + cluster.count("POST /apis/herdctl.dev"),
+            0
+        );
+        cluster.change(|world| own(world, "theirs", USER, 1));
+        cluster.program.run(&arguments).await.exits(0);
+    }
+}
+
+#[tokio::test]
+async fn a_job_that_is_named_is_changed_also_if_somebody_else_created_it() {
+    let cluster = three();
+    let ran = cluster
+        .program
+        .run(&["jobs", "cancel", "nightly"])
+        .await
+        .exits(0);
+    ran.prints(&["nightly asked to stop"]);
+}
+
+#[tokio::test]
+async fn the_last_of_one_second_is_the_one_that_was_created_later() {
+    let cluster = Cluster::start();
+    for name in ["a", "b", "c"] {
+        cluster.job(name, 60, json!({"phase": "running"}));
+        let second = cluster.look().jobs["a"]["metadata"]["creationTimestamp"].clone();
+        cluster.change(|world| {
+            let mut job: Value = world.jobs[name].clone();
+            job["metadata"]["creationTimestamp"] = second;
+            world.put(job);
+        });
+    }
+    let ran = cluster
+        .program
+        .run(&["jobs", "show", "@last"])
+        .await
+        .exits(1);
+    ran.says(&[
+        "error: the last 3 Jobs in namespace team-a were created in the same second:\n  a, created ",
+        "next: name the one that you mean",
+    ]);
+    cluster.change(|world| {
+        for (name, milliseconds) in [("a", 20), ("b", 900), ("c", 100)] {
+            own(world, name, USER, milliseconds);
+        }
+    });
+    assert_eq!(shows(&cluster, "@last").await, "b");
+    let list = cluster
+        .program
+        .run(&["jobs", "list", "-o", "name"])
+        .await
+        .exits(0);
+    let names: Vec<&str> = list
+        .stdout
+        .lines()
+        .map(|line| &line[line.len() - 1..])
+        .collect();
+    assert_eq!(names, ["b", "c", "a"]);
+    cluster
+        .program
+        .run(&["jobs", "cancel", "@last"])
+        .await
+        .exits(0);
+    assert_eq!(cluster.look().jobs["b"]["spec"]["cancel"], true);
+}
+
+#[tokio::test]
+async fn the_last_is_known_right_after_it_was_created() {
+    let cluster = Cluster::start();
+    cluster.agent("reviewer");
+    // The tests' API server says the same time of all that is created.
+    cluster
+        .program
+        .run(&["run", "reviewer", "--name", "z"])
+        .await
+        .exits(0);
+    cluster
+        .program
+        .run(&["run", "reviewer", "--name", "a"])
+        .await
+        .exits(0);
+    let by = cluster.look().jobs["a"]["metadata"]["annotations"]["herdctl.dev/created-by"].clone();
+    assert_eq!(by, USER);
+    assert_eq!(shows(&cluster, "@last").await, "a");
+}
+
+#[tokio::test]
+async fn names_are_taken_as_kubectl_and_a_list_print_them() {
+    for kind in ["hj", "job", "jobs", "job.herdctl.dev", "jobs.herdctl.dev"] {
+        let cluster = three();
+        for verb in ["show", "logs", "pause", "cancel"] {
+            let id = format!("{kind}/nightly");
+            cluster.program.run(&["jobs", verb, &id]).await.exits(0);
+        }
+    }
+    let cluster = three();
+    let list = cluster
+        .program
+        .run(&["jobs", "list", "-o", "name"])
+        .await
+        .exits(0);
+    let names: Vec<&str> = list.stdout.lines().collect();
+    let all = [&["jobs", "show"], &names[..]].concat();
+    let ran = cluster.program.run(&all).await.exits(0);
+    let shown: Vec<&str> = ran
+        .stdout
+        .lines()
+        .filter(|line| line.contains("agent reviewer"))
+        .collect();
+    assert_eq!((names.len(), shown.len()), (4, 4), "{ran:#?}");
+    let json = [&["jobs", "show", "-o", "json"], &names[..]].concat();
+    let ran = cluster.program.run(&json).await.exits(0);
+    let list: Value = serde_json::from_str(&ran.stdout).unwrap();
+    assert_eq!(list["items"].as_array().unwrap().len(), 4);
+}
+
+#[tokio::test]
+async fn one_of_several_that_is_not_there_hides_none_of_the_others() {
+    let ran = three()
+        .program
+        .run(&["jobs", "show", "nowhere", "nightly"])
+        .await
+        .exits(1);
+    ran.prints(&["running"])
+        .says(&["error: no job nowhere in namespace team-a"]);
+}
+
+#[tokio::test]
+async fn a_list_of_names_whose_next_page_has_expired_begins_again() {
+    let cluster = three();
+    cluster.fail("continue=", 2, 410, expired());
+    assert_eq!(shows(&cluster, "@last").await, "nightly-2");
+    assert_eq!(shows(&cluster, "7f3").await, minted("7f3c0a1b"));
 }
 
 #[tokio::test]

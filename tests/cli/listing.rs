@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use crate::cluster::{Cluster, minted};
+use crate::cluster::{Cluster, expired, minted, status};
 
 fn some() -> Cluster {
     let cluster = Cluster::start();
@@ -33,21 +33,13 @@ async fn newest_come_first_with_short_ids() {
     let rows = words(&ran.stdout);
     assert_eq!(
         rows[0],
-        ["ID", "STATUS", "EXIT", "AGENT", "TURNS", "COST", "AGE"]
+        ["ID", "STATUS", "REASON", "AGENT", "TURNS", "COST", "AGE"]
     );
     assert_eq!(rows[1][..3], ["fresh", "pending", "reviewer"]);
     assert_eq!(rows[2], ["nightly", "running", "reviewer", "2h"]);
     assert_eq!(
         rows[3],
-        [
-            "7f3c0a1b",
-            "completed",
-            "success",
-            "reviewer",
-            "4",
-            "$0.06",
-            "3d"
-        ]
+        ["7f3c0a1b", "completed", "reviewer", "4", "$0.06", "3d"]
     );
     assert_eq!((rows.len(), ran.stderr.as_str()), (4, ""));
 }
@@ -126,6 +118,96 @@ async fn the_server_sorts_out_what_it_can() {
 }
 
 #[tokio::test]
+async fn a_list_whose_next_page_has_expired_begins_again() {
+    let cluster = some();
+    cluster.fail("continue=", 1, 410, expired());
+    let ran = cluster
+        .program
+        .run(&["jobs", "list", "-o", "name"])
+        .await
+        .exits(0);
+    let names =
+        ["fresh", "nightly", &minted("7f3c0a1b")].map(|name| format!("job.herdctl.dev/{name}"));
+    assert_eq!(ran.stdout.lines().collect::<Vec<_>>(), names);
+    // It is not begun for ever.
+    cluster.fail("continue=", 1_000, 410, expired());
+    let ran = cluster.program.run(&["jobs", "list"]).await.exits(1);
+    assert_eq!(ran.stdout, "");
+    ran.says(&["its pages expired 5 times", "next: try again"]);
+}
+
+#[tokio::test]
+async fn a_list_says_why_and_can_be_asked_for_it() {
+    let cluster = some();
+    cluster.job(
+        "paused",
+        60,
+        json!({"phase": "pending", "reason": "Suspended"}),
+    );
+    cluster.job(
+        "cancelled",
+        60,
+        json!({"phase": "cancelled", "exitReason": "manual_cancel", "reason": "Cancelled"}),
+    );
+    let ran = cluster.program.run(&["jobs", "list"]).await.exits(0);
+    let rows = words(&ran.stdout);
+    for row in [
+        &["paused", "pending", "Suspended", "reviewer"][..],
+        &["cancelled", "cancelled", "reviewer"],
+        &["nightly", "running", "reviewer"],
+    ] {
+        assert!(
+            rows.iter().any(|found| found.starts_with(row)),
+            "{row:?}: {}",
+            ran.stdout
+        );
+    }
+    for (reasons, names) in [
+        ("Suspended", &["paused"][..]),
+        ("Suspended,Working", &["paused", "nightly"]),
+    ] {
+        let ran = cluster
+            .program
+            .run(&["jobs", "list", "--reason", reasons, "-o", "name"])
+            .await
+            .exits(0);
+        let names: Vec<String> = names
+            .iter()
+            .map(|name| format!("job.herdctl.dev/{name}"))
+            .collect();
+        assert_eq!(ran.stdout.lines().collect::<Vec<_>>(), names, "{reasons}");
+    }
+    let ran = cluster
+        .program
+        .run(&["jobs", "list", "--reason", "suspended"])
+        .await
+        .exits(2);
+    ran.says(&["`suspended`", "`Suspended`"]);
+}
+
+#[tokio::test]
+async fn who_wrote_which_field_is_printed_nowhere() {
+    let cluster = some();
+    cluster.change(|world| {
+        let mut job = world.jobs["nightly"].clone();
+        job["metadata"]["managedFields"] = json!([{"manager": "herdctl"}]);
+        world.put(job);
+    });
+    for arguments in [
+        &["jobs", "list", "-o", "json"][..],
+        &["jobs", "list", "-o", "yaml"],
+        &["jobs", "show", "nightly", "-o", "yaml"],
+    ] {
+        let ran = cluster.program.run(arguments).await.exits(0);
+        assert!(
+            !ran.stdout.contains("managedFields"),
+            "{arguments:?}: {}",
+            ran.stdout
+        );
+    }
+}
+
+#[tokio::test]
 async fn since_is_a_duration_or_a_date() {
     let cluster = some();
     for (since, count) in [
@@ -179,10 +261,14 @@ async fn nothing_is_a_sentence_and_no_error() {
 async fn in_a_pipe_a_watch_is_a_line_for_each_change() {
     let cluster = some();
     let mut watch = cluster.program.start(&["jobs", "list", "-w"]);
-    assert!(watch.line().await.starts_with("ID"));
+    let head = watch.line().await;
+    assert!(head.starts_with("ID"));
+    // Whatever comes later stands in the same columns.
+    let agents = head.find("AGENT");
     for id in ["fresh", "nightly", "7f3c0a1b"] {
         let line = watch.line().await;
         assert!(line.starts_with(id), "{line}");
+        assert_eq!(line.find("reviewer"), agents, "{head}{line}");
     }
     cluster
         .until("the watch is there", |world| {
@@ -195,13 +281,25 @@ async fn in_a_pipe_a_watch_is_a_line_for_each_change() {
     cluster.job(
         "fresh",
         6,
-        json!({"phase": "failed", "exitReason": "timeout"}),
+        json!({"phase": "failed", "exitReason": "error", "reason": "AuthenticationFailed"}),
     );
     let line = watch.line().await;
     assert_eq!(
         line.split_whitespace().take(3).collect::<Vec<_>>(),
-        ["fresh", "failed", "timeout"]
+        ["fresh", "failed", "AuthenticationFailed"]
     );
+    assert_eq!(line.find("reviewer"), agents, "{head}{line}");
+}
+
+#[tokio::test]
+async fn a_watch_that_is_not_allowed_ends() {
+    let cluster = some();
+    let words = r#"jobs.herdctl.dev is forbidden: User "dev" cannot watch resource "jobs" in API group "herdctl.dev""#;
+    let refusal = status(403, "Forbidden", words, json!({"kind": "jobs"}));
+    cluster.fail("watch=true", 1_000, 403, refusal);
+    let ran = cluster.program.run(&["jobs", "list", "-w"]).await.exits(1);
+    ran.prints(&["nightly"])
+        .says(&["error: you may not watch jobs.herdctl.dev in namespace team-a"]);
 }
 
 #[tokio::test]
@@ -220,7 +318,7 @@ async fn a_proxys_page_that_breaks_the_watch_is_one_clean_line() {
     let page = format!("<html>\n\x1b[2J<b>Bad Gateway</b>\n{}", "x".repeat(5_000));
     cluster.fail("watch=true", 1, 502, page);
     let mut watch = cluster.program.start(&["jobs", "list", "-w"]);
-    watch.tells("the watch broke and is begun again").await;
+    watch.tells("the watch broke and is started again").await;
     watch.interrupt();
     let ran = watch.rest().await;
     assert!(!ran.stderr.contains('\x1b'), "{ran:#?}");

@@ -51,7 +51,7 @@ async fn one_that_is_suspended_says_so() {
     ] {
         let ran = cluster.program.run(arguments).await.exits(0);
         assert_eq!(ran.stdout, "○ a is suspended already · 6 turns · $0.11\n");
-        ran.says(&["go on: herdctl jobs resume a"]);
+        ran.says(&["continue: herdctl jobs resume a"]);
     }
     assert_eq!(cluster.count("PATCH"), 0);
 }

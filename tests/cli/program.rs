@@ -116,7 +116,7 @@ pub async fn finish(child: Child) -> Ran {
     }
 }
 
-/// A program that goes on.
+/// A program that continues.
 pub struct Running {
     pub child: Child,
     stdout: BufReader<ChildStdout>,

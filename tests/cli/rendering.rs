@@ -232,11 +232,112 @@ async fn a_level_shows_what_is_at_least_so_grave() {
     assert!(!errors.stdout.contains('⚙'), "{}", errors.stdout);
     errors.prints(&["StructuredOutput", "InvalidOutput", "failed error"]);
     let warnings = logs("err529_then_ok", &["--level", "warning"]).await;
-    warnings.prints(&["the API answered 529 overloaded: trying again in 0.5s (1 of 10)"]);
+    warnings.prints(&["the API answered 529 overloaded: retry 1 of 10 in 0.5s"]);
     let none = logs("success", &["--level", "error"])
         .await
         .says(&["none of the 9 lines is of that level"]);
     assert_eq!(none.stdout, "");
+}
+
+/// Lines of which every seventh is something to read; the others are not for people.
+fn sparse(lines: usize) -> Vec<String> {
+    let line = |seq: usize| {
+        let time = "2026-01-02T12:05:02.000Z";
+        match seq % 7 {
+            0 => {
+                json!({"type": "output", "timestamp": time, "seq": seq, "content": format!("word {seq}")})
+            }
+            _ => json!({"type": "system", "timestamp": time, "seq": seq, "subtype": "hidden"}),
+        }
+    };
+    (1..=lines).map(|seq| format!("{}\n", line(seq))).collect()
+}
+
+#[tokio::test]
+async fn a_tail_counts_the_lines_that_are_shown() {
+    let all = logs("subagent", &[]).await.stdout;
+    let all: Vec<&str> = all.lines().collect();
+    for lines in 1..=all.len() + 1 {
+        let ran = logs("subagent", &["--tail", &lines.to_string()]).await;
+        let shown: Vec<&str> = ran.stdout.lines().collect();
+        let wanted = &all[all.len().saturating_sub(lines)..];
+        assert_eq!(shown.len(), wanted.len(), "{lines}: {shown:#?}");
+        // The last one says more to who has all.
+        let before = shown.len() - 1;
+        assert_eq!(shown[..before], wanted[..before], "{lines}");
+    }
+    let errors = logs("max_turns_2", &["--level", "error", "--tail", "2"]).await;
+    assert_eq!(errors.stdout.lines().count(), 2, "{errors:#?}");
+    errors.prints(&["MaxTurns: ", "failed error MaxTurns"]);
+}
+
+#[tokio::test]
+async fn a_tail_is_looked_for_as_far_back_as_it_takes() {
+    let cluster = Cluster::start();
+    cluster.job("j", 60, json!({"phase": "running"}));
+    // Far more lines are hidden behind the last words than are asked for at once.
+    let mut lines = sparse(700);
+    lines.extend((0..3_000).map(|_| sparse(1).remove(0)));
+    cluster.record("j", lines.concat().as_bytes(), false);
+    for (tail, first) in [("1", "word 700"), ("3", "word 686"), ("200", "word 7")] {
+        let ran = cluster
+            .program
+            .run(&["jobs", "logs", "j", "--tail", tail])
+            .await
+            .exits(0);
+        let shown: Vec<&str> = ran.stdout.lines().collect();
+        assert!(shown[0].ends_with(first), "{tail}: {}", shown[0]);
+        assert_eq!(
+            shown.len(),
+            tail.parse::<usize>().unwrap().min(100),
+            "{tail}"
+        );
+    }
+    let since = [
+        "jobs",
+        "logs",
+        "j",
+        "--tail",
+        "2",
+        "--since",
+        "2026-01-02T12:00",
+    ];
+    let ran = cluster.program.run(&since).await.exits(0);
+    assert_eq!(ran.stdout.lines().count(), 2, "{ran:#?}");
+    let ran = cluster
+        .program
+        .run(&["jobs", "logs", "j", "--tail", "many"])
+        .await
+        .exits(2);
+    ran.says(&["expected a number of lines, for example 20"]);
+}
+
+#[tokio::test]
+async fn a_followed_tail_shows_the_last_lines_and_then_what_comes() {
+    let cluster = Cluster::start();
+    cluster.job("j", 60, json!({"phase": "running"}));
+    let lines = sparse(700);
+    cluster.record("j", lines.concat().as_bytes(), false);
+    let mut logs = cluster
+        .program
+        .start(&["jobs", "logs", "j", "-f", "--tail", "2"]);
+    for word in ["word 693", "word 700"] {
+        let line = logs.line().await;
+        assert!(line.trim_end().ends_with(word), "{line}");
+    }
+    for line in &lines[..14] {
+        cluster.append("j", line.as_bytes(), false);
+    }
+    for word in ["word 7", "word 14"] {
+        let line = logs.line().await;
+        assert!(line.trim_end().ends_with(word), "{line}");
+    }
+    let (segment, verdict) = segment("success");
+    cluster.append("j", &close(segment, &verdict), true);
+    logs.rest()
+        .await
+        .exits(0)
+        .prints(&["I will run a command.", "completed success"]);
 }
 
 #[tokio::test]
@@ -319,14 +420,14 @@ async fn lines_that_are_not_for_people_are_counted_and_the_follow_is_named() {
     assert!(!ran.stderr.contains("level"), "{ran:#?}");
     ran.says(&[
         "nothing for people in 2 lines; --full shows all\n",
-        "it goes on; follow it with herdctl jobs logs -f j\n",
+        "it has not ended; follow it with herdctl jobs logs -f j\n",
     ]);
     for form in [&["--full"][..], &["--full", "-o", "text"], &["-o", "jsonl"]] {
         let arguments = [&["jobs", "logs", "j"][..], form].concat();
         let ran = cluster.program.run(&arguments).await.exits(0);
         assert_eq!(
             ran.stderr,
-            "it goes on; follow it with herdctl jobs logs -f j\n"
+            "it has not ended; follow it with herdctl jobs logs -f j\n"
         );
         assert_eq!(ran.stdout.lines().count(), 2, "{ran:#?}");
     }

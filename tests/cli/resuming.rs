@@ -57,7 +57,7 @@ async fn a_suspended_job_goes_on_by_one_change() {
     let cluster = suspended();
     let ran = cluster.program.run(&["jobs", "resume", "a"]).await.exits(0);
     assert_eq!(ran.stdout, "a\n");
-    ran.says(&["a goes on\n", "follow: herdctl jobs logs -f a"]);
+    ran.says(&["a continues\n", "follow: herdctl jobs logs -f a"]);
     let patches = cluster.look().patches.clone();
     assert_eq!(patches, [json!({"suspend": false, "resumePrompt": null})]);
 }
@@ -117,7 +117,7 @@ async fn a_second_resumption_changes_nothing() {
     let cluster = suspended();
     cluster.program.run(&["jobs", "resume", "a"]).await.exits(0);
     let ran = cluster.program.run(&["jobs", "resume", "a"]).await.exits(0);
-    ran.says(&["a was resumed before, and goes on"]);
+    ran.says(&["a was resumed before, and continues"]);
     let ran = cluster
         .program
         .run(&["jobs", "resume", "a", "-p", "Go"])
@@ -175,7 +175,7 @@ async fn what_can_not_be_resumed_says_why_and_what_else_to_do() {
             json!({}),
             &[
                 "error: a can't be resumed: its agent never ran, so there is no session",
-                "next: begin anew: herdctl run reviewer --prompt TEXT",
+                "next: start a new one: herdctl run reviewer --prompt TEXT",
             ],
         ),
         (
@@ -188,7 +188,10 @@ async fn what_can_not_be_resumed_says_why_and_what_else_to_do() {
         let ran = cluster.program.run(&["jobs", "resume", "a"]).await.exits(1);
         assert_eq!(ran.stdout, "");
         ran.says(words);
-        assert_eq!(cluster.count("PATCH") + cluster.count("POST"), 0);
+        assert_eq!(
+            cluster.count("PATCH") + cluster.count("POST /apis/herdctl.dev"),
+            0
+        );
     }
     let ran = ended()
         .program
@@ -221,7 +224,13 @@ async fn the_session_of_an_ended_job_goes_on_in_one_new_job() {
         " spent before",
         "follow: herdctl jobs logs -f ",
     ]);
-    assert_eq!((cluster.count("POST"), cluster.count("PATCH")), (1, 0));
+    assert_eq!(
+        (
+            cluster.count("POST /apis/herdctl.dev"),
+            cluster.count("PATCH")
+        ),
+        (1, 0)
+    );
 }
 
 #[tokio::test]
@@ -247,7 +256,7 @@ async fn a_new_job_whose_answer_was_lost_is_found_and_not_made_again() {
     cluster.change(|world| world.lost = 1);
     let ran = cluster.program.run(&["jobs", "resume", "a"]).await.exits(0);
     assert_eq!(ran.stdout.trim_end(), new_job(&cluster)["metadata"]["name"]);
-    assert_eq!(cluster.count("POST"), 1);
+    assert_eq!(cluster.count("POST /apis/herdctl.dev"), 1);
 }
 
 #[tokio::test]
@@ -256,7 +265,7 @@ async fn an_agent_that_is_gone_is_told_before_anything_is_made() {
     cluster.change(|world| world.agents.clear());
     let ran = cluster.program.run(&["jobs", "resume", "a"]).await.exits(1);
     ran.says(&["error: no agent reviewer in namespace team-a"]);
-    assert_eq!(cluster.count("POST"), 0);
+    assert_eq!(cluster.count("POST /apis/herdctl.dev"), 0);
 }
 
 #[tokio::test]
@@ -264,7 +273,7 @@ async fn a_store_that_is_away_does_not_keep_from_resuming() {
     let cluster = ended();
     cluster.fail("joboutputs", 9, 503, "service unavailable");
     cluster.program.run(&["jobs", "resume", "a"]).await.exits(0);
-    assert_eq!(cluster.count("POST"), 1);
+    assert_eq!(cluster.count("POST /apis/herdctl.dev"), 1);
 }
 
 #[tokio::test]
@@ -282,7 +291,7 @@ async fn following_shows_what_comes_and_carries_the_outcome() {
     let ran = resume.rest().await.exits(3);
     assert!(!ran.stdout.contains("sleep 317"), "{}", ran.stdout);
     ran.prints(&["a failed error MaxTurns"])
-        .says(&["a goes on"]);
+        .says(&["a continues"]);
 }
 
 #[tokio::test]
@@ -291,11 +300,11 @@ async fn bad_arguments_are_told_before_anything_is_changed() {
     for (arguments, words) in [
         (
             &["jobs", "resume", "a", "-p", " "][..],
-            "leave --prompt out for a note to go on",
+            "leave --prompt out to send a note to continue",
         ),
         (
             &["jobs", "resume", "a", "-p", "@/nowhere"],
-            "can't read the prompt from /nowhere",
+            "can't read the prompt from the file \"/nowhere\"",
         ),
         (&["jobs", "resume", "a", "b"], "unexpected argument"),
         (
@@ -324,5 +333,5 @@ async fn a_short_id_is_enough() {
         .run(&["jobs", "resume", "7f3"])
         .await
         .exits(0);
-    ran.says(&["7f3c0a1b goes on", "stop: herdctl jobs cancel 7f3c0a1b"]);
+    ran.says(&["7f3c0a1b continues", "stop: herdctl jobs cancel 7f3c0a1b"]);
 }

@@ -82,16 +82,16 @@ async fn bad_arguments_are_told_before_anything_is_made() {
         ),
         (
             &["run", "reviewer", "-p", "@/nowhere"],
-            "can't read the prompt from /nowhere",
+            "can't read the prompt from the file \"/nowhere\"",
         ),
         (
             &["run", "reviewer", "--timeout", "soon"],
             "is not a duration like 90s or 1h30m",
         ),
-        (&["run", "Reviewer"], "is no name"),
+        (&["run", "Reviewer"], "is not a valid name"),
         (
             &["run", "reviewer", "--name", &"a".repeat(53)],
-            "at most 52 characters",
+            "at most 52 lower-case letters",
         ),
         (
             &["run", "reviewer", "-f", "-o", "json"],
@@ -108,7 +108,58 @@ async fn bad_arguments_are_told_before_anything_is_made() {
         .await
         .exits(2);
     ran.says(&["the prompt from standard input has 98305 bytes; at most 98304 are possible"]);
-    assert_eq!(cluster.count("POST"), 0);
+    assert_eq!(cluster.count("POST /apis/herdctl.dev"), 0);
+}
+
+#[tokio::test]
+async fn a_prompt_may_begin_with_an_at_sign() {
+    let cluster = with_agent();
+    let prompt = ["run", "reviewer", "--name", "a", "-p", "@@team please"];
+    cluster.program.run(&prompt).await.exits(0);
+    assert_eq!(cluster.look().jobs["a"]["spec"]["prompt"], "@team please");
+    let ran = cluster
+        .program
+        .run(&["run", "reviewer", "-p", "@team please"])
+        .await
+        .exits(2);
+    ran.says(&[
+        "error: can't read the prompt from the file \"team please\"",
+        "because: No such file",
+        "next: --prompt @FILE reads a file; a prompt that itself begins with @ is written with @@",
+    ]);
+}
+
+#[tokio::test]
+async fn a_prompt_that_may_be_a_command_of_the_cli_is_warned_of() {
+    let cluster = with_agent();
+    let warning = "begins with /: Claude Code may run it as a command of its own";
+    for (prompt, warned) in [("/clear", true), (" /clear", false), ("see /etc", false)] {
+        let ran = cluster
+            .program
+            .run(&["run", "reviewer", "-p", prompt])
+            .await
+            .exits(0);
+        assert_eq!(ran.stderr.contains(warning), warned, "{prompt}: {ran:#?}");
+    }
+    cluster.change(|world| {
+        world.agents.get_mut("reviewer").unwrap()["spec"]["prompt"] = "/cost".into()
+    });
+    let ran = cluster.program.run(&["run", "reviewer"]).await.exits(0);
+    ran.says(&[
+        "the Agent's prompt begins with /",
+        "put a space before the /",
+    ]);
+}
+
+#[tokio::test]
+async fn an_agent_may_be_named_as_kubectl_prints_it() {
+    let cluster = with_agent();
+    cluster
+        .program
+        .run(&["run", "agent.herdctl.dev/reviewer", "-p", "x"])
+        .await
+        .exits(0);
+    assert_eq!(only_job(&cluster.look())["spec"]["agent"], "reviewer");
 }
 
 #[tokio::test]
@@ -120,7 +171,7 @@ async fn an_agent_without_a_prompt_wants_one() {
         "error: agent reviewer has no prompt of its own",
         "--prompt @FILE",
     ]);
-    assert_eq!(cluster.count("POST"), 0);
+    assert_eq!(cluster.count("POST /apis/herdctl.dev"), 0);
     cluster
         .program
         .run(&["run", "reviewer", "-p", "Look"])
@@ -133,7 +184,7 @@ async fn a_mistyped_agent_names_the_nearest() {
     let cluster = with_agent();
     let ran = cluster.program.run(&["run", "reviwer"]).await.exits(1);
     ran.says(&["error: no agent reviwer in namespace team-a; nearest: reviewer"]);
-    assert_eq!(cluster.count("POST"), 0);
+    assert_eq!(cluster.count("POST /apis/herdctl.dev"), 0);
 }
 
 #[tokio::test]
@@ -171,6 +222,22 @@ async fn a_dry_run_makes_nothing() {
         (cluster.count("dryRun=All"), cluster.look().jobs.len()),
         (1, 0)
     );
+}
+
+#[tokio::test]
+async fn a_dry_run_does_not_pass_for_a_real_one() {
+    let cluster = with_agent();
+    for (place, words) in [("client", "dry run"), ("server", "server dry run")] {
+        let dry = format!("--dry-run={place}");
+        let arguments = ["run", "reviewer", "-p", "Look", "--name", "x", &dry];
+        let ran = cluster.program.run(&arguments).await.exits(0);
+        assert_eq!(ran.stdout, format!("job.herdctl.dev/x created ({words})\n"));
+    }
+    let nobody = ["run", "reviwer", "-p", "Look", "--dry-run=server"];
+    let ran = cluster.program.run(&nobody).await.exits(1);
+    assert_eq!(ran.stdout, "");
+    ran.says(&["error: no agent reviwer in namespace team-a; nearest: reviewer"]);
+    assert_eq!(cluster.look().jobs.len(), 0);
 }
 
 /// The Job goes through its stages, and its output comes.
@@ -268,7 +335,7 @@ async fn stages_before_the_first_line_are_told_on_standard_error() {
         "x · Ctrl-C leaves it running · stop: herdctl jobs cancel x\n",
         "pending ConfigMissing",
         "secret claude is not there",
-        "x goes on · follow: herdctl jobs logs -f x · stop: herdctl jobs cancel x",
+        "x continues · follow: herdctl jobs logs -f x · stop: herdctl jobs cancel x",
     ]);
 }
 
@@ -294,7 +361,7 @@ async fn a_job_whose_answer_was_lost_is_found_and_not_made_again() {
     let ran = cluster.program.run(&["run", "reviewer"]).await.exits(0);
     let job = only_job(&cluster.look());
     assert_eq!(ran.stdout.trim_end(), job["metadata"]["name"]);
-    assert_eq!(cluster.count("POST"), 1);
+    assert_eq!(cluster.count("POST /apis/herdctl.dev"), 1);
 }
 
 #[tokio::test]
@@ -314,7 +381,7 @@ async fn a_job_that_may_have_been_made_is_to_be_looked_for_first() {
     ]);
     // Nobody can say.
     let cluster = with_agent();
-    cluster.fail("POST", 1, 504, "gateway timeout");
+    cluster.fail("POST /apis/herdctl.dev", 1, 504, "gateway timeout");
     cluster.fail("jobs/job-", 9, 503, "service unavailable");
     let ran = cluster.program.run(&["run", "reviewer"]).await.exits(1);
     assert!(!ran.stderr.contains("next: try again"), "{ran:#?}");
@@ -324,7 +391,7 @@ async fn a_job_that_may_have_been_made_is_to_be_looked_for_first() {
 #[tokio::test]
 async fn a_job_that_was_not_made_may_be_tried_again() {
     let cluster = with_agent();
-    cluster.fail("POST", 1, 502, "bad gateway");
+    cluster.fail("POST /apis/herdctl.dev", 1, 502, "bad gateway");
     let ran = cluster.program.run(&["run", "reviewer"]).await.exits(1);
     ran.says(&[
         "error: failed to create jobs.herdctl.dev",

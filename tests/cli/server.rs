@@ -18,7 +18,7 @@ use serde_json::{Value, json};
 use tokio::{runtime::Runtime, sync::watch};
 
 use crate::{
-    cluster::{NAMESPACE, World, status},
+    cluster::{NAMESPACE, USER, World, status},
     record,
 };
 
@@ -64,11 +64,12 @@ async fn answer(State(shared): State<Shared>, request: Request) -> Response {
     let path = parts.uri.path().to_owned();
     let query = parts.uri.query().unwrap_or_default().to_owned();
     let user = parts.headers.get("impersonate-user");
-    let user = user.map(|user| format!(" as {}", user.to_str().unwrap()));
+    let user = user.map(|user| user.to_str().unwrap().to_owned());
+    let impersonated = user.as_ref().map(|user| format!(" as {user}"));
     let asked = format!(
         "{} {path}?{query}{}",
         parts.method,
-        user.unwrap_or_default()
+        impersonated.unwrap_or_default()
     );
     let fault = {
         let mut world = shared.world.lock().unwrap();
@@ -89,6 +90,13 @@ async fn answer(State(shared): State<Shared>, request: Request) -> Response {
             if *namespace != NAMESPACE && parts.method != Method::GET =>
         {
             no_namespace(namespace)
+        }
+        (&Method::POST, ["apis", "authentication.k8s.io", "v1", "selfsubjectreviews"]) => {
+            let user = user.unwrap_or_else(|| USER.to_owned());
+            object(
+                json!({"apiVersion": "authentication.k8s.io/v1", "kind": "SelfSubjectReview",
+                "metadata": {}, "status": {"userInfo": {"username": user}}}),
+            )
         }
         (&Method::GET, ["api", "v1", "namespaces", NAMESPACE]) => object(
             json!({"metadata": {"name": NAMESPACE}, "apiVersion": "v1", "kind": "Namespace"}),
@@ -337,7 +345,10 @@ fn create(shared: &Shared, body: &[u8], dry_run: bool) -> Response {
         );
     }
     job["metadata"]["uid"] = format!("uid-{name}").into();
-    job["metadata"]["creationTimestamp"] = "2026-01-02T03:04:05Z".into();
+    // All that a test creates is created in the same second.
+    let second = world.second.get_or_insert_with(chrono::Utc::now);
+    let second = second.format("%Y-%m-%dT%H:%M:%SZ").to_string();
+    job["metadata"]["creationTimestamp"] = second.into();
     let lost = world.lost > 0;
     if !dry_run {
         world.put(job.clone());

@@ -199,7 +199,7 @@ async fn a_paused_job_says_how_it_goes_on() {
             json!({}),
             &[
                 "waits     to be resumed, paused since 2026-01-02 14:02:10\n",
-                "next: go on: herdctl jobs resume nightly · output so far: herdctl jobs logs nightly · stop: herdctl jobs cancel nightly\n",
+                "next: continue: herdctl jobs resume nightly · output so far: herdctl jobs logs nightly · stop: herdctl jobs cancel nightly\n",
             ],
         ),
         (
@@ -229,7 +229,7 @@ async fn a_paused_job_says_how_it_goes_on() {
             json!({}),
             &[
                 "⊘ cancelled AgentDeleted · ",
-                "go on with its session: herdctl jobs resume nightly\n",
+                "continue its session: herdctl jobs resume nightly\n",
             ],
         ),
     ] {

@@ -12,12 +12,12 @@ use tokio::{process::Child, sync::mpsc, time::timeout};
 
 use crate::{
     cluster::{Cluster, minted},
-    record::{close, segment, status_of},
+    record::{close, segment, status_of, translate},
 };
 
 const PATIENCE: Duration = Duration::from_secs(20);
 
-/// The program on a terminal of its own, 60 columns wide and 8 rows high.
+/// The program on a terminal of its own, 60 columns wide if nothing else is said, and 8 rows high.
 struct Terminal {
     child: Child,
     keyboard: File,
@@ -28,6 +28,15 @@ struct Terminal {
 
 impl Terminal {
     fn start(cluster: &Cluster, arguments: &[&str], environment: &[(&str, &str)]) -> Self {
+        Terminal::of_width(60, cluster, arguments, environment)
+    }
+
+    fn of_width(
+        columns: u16,
+        cluster: &Cluster,
+        arguments: &[&str],
+        environment: &[(&str, &str)],
+    ) -> Self {
         let ours = openpt(OpenptFlags::RDWR | OpenptFlags::NOCTTY | OpenptFlags::CLOEXEC).unwrap();
         grantpt(&ours).unwrap();
         unlockpt(&ours).unwrap();
@@ -35,7 +44,7 @@ impl Terminal {
         let flags = OFlags::RDWR | OFlags::NOCTTY | OFlags::CLOEXEC;
         let theirs: OwnedFd = rustix::fs::open(path, flags, Mode::empty()).unwrap();
         let size = Winsize {
-            ws_col: 60,
+            ws_col: columns,
             ws_row: 8,
             ws_xpixel: 0,
             ws_ypixel: 0,
@@ -141,6 +150,106 @@ async fn a_table_is_cut_to_the_terminal() {
     for line in table.lines() {
         assert!(line.chars().count() <= 60, "{line:?}");
     }
+}
+
+#[tokio::test]
+async fn a_narrow_terminal_shows_what_is_cut() {
+    let cluster = failed();
+    cluster.job(
+        &minted("7f3c0a1b"),
+        5,
+        json!({"phase": "pending", "reason": "Suspended"}),
+    );
+    for columns in [20, 40] {
+        let list = ["jobs", "list", "-o", "wide"];
+        let (table, code) = Terminal::of_width(columns, &cluster, &list, &[])
+            .rest()
+            .await;
+        assert_eq!(code, Some(0), "{table}");
+        for line in table.lines() {
+            assert!(
+                line.chars().count() <= columns.into(),
+                "{columns}: {line:?}"
+            );
+            assert!(line.ends_with('…'), "{columns}: {line:?}");
+        }
+        let (ascii, _) = Terminal::of_width(columns, &cluster, &list, &[("LANG", "C")])
+            .rest()
+            .await;
+        assert!(
+            ascii.is_ascii() && ascii.lines().all(|line| line.ends_with("...")),
+            "{ascii}"
+        );
+    }
+    for verb in ["logs", "show", "verify", "result"] {
+        let (text, code) = Terminal::of_width(20, &cluster, &["jobs", verb, "j"], &[])
+            .rest()
+            .await;
+        assert!(
+            code.is_some_and(|code| code < 2) && !text.is_empty(),
+            "{verb}: {text}"
+        );
+    }
+}
+
+#[tokio::test]
+async fn wide_characters_fit_too() {
+    let cluster = Cluster::start();
+    let mut stream = String::new();
+    let commands = ["日本語".repeat(30), "🦀".repeat(50), "e\u{301}".repeat(90)];
+    for (number, command) in commands.iter().enumerate() {
+        let id = format!("call-{number}");
+        let call =
+            json!({"type": "tool_use", "id": id, "name": "Bash", "input": {"command": command}});
+        let result = json!({"type": "tool_result", "tool_use_id": id, "content": "a\nb"});
+        for (kind, block) in [("assistant", call), ("user", result)] {
+            let line = json!({"type": kind, "message": {"id": "m", "content": [block]}});
+            stream.push_str(&format!("{line}\n"));
+        }
+    }
+    let (segment, _) = translate(stream.as_bytes(), 0);
+    cluster.job("j", 60, json!({"phase": "running"}));
+    cluster.record("j", &segment, false);
+    let logs = ["jobs", "logs", "j", "--color", "never"];
+    let (text, _) = Terminal::start(&cluster, &logs, &[]).rest().await;
+    let calls: Vec<&str> = text.lines().filter(|line| line.contains("Bash")).collect();
+    assert_eq!(calls.len(), 3, "{text}");
+    for line in calls {
+        let cells: usize = line
+            .chars()
+            .map(|c| match c {
+                '日' | '本' | '語' | '🦀' => 2,
+                '\u{301}' => 0,
+                _ => 1,
+            })
+            .sum();
+        assert!((54..=60).contains(&cells), "{cells}: {line}");
+        assert!(
+            line.ends_with("✔ 0.7s  2 lines") && line.contains('…'),
+            "{line}"
+        );
+    }
+}
+
+#[tokio::test]
+async fn a_terminal_that_can_not_move_its_cursor_gets_lines() {
+    let cluster = Cluster::start();
+    cluster.job("j", 60, json!({"phase": "pending"}));
+    let watch = ["jobs", "list", "-w"];
+    let mut terminal = Terminal::start(&cluster, &watch, &[("TERM", "dumb")]);
+    let first = terminal.shows("pending").await;
+    cluster
+        .until("the watch is there", |world| {
+            let watches = |request: &String| request.contains("watch=true");
+            world.requests.iter().any(watches)
+        })
+        .await;
+    cluster.job("j", 61, json!({"phase": "running"}));
+    let again = terminal.shows("running").await;
+    assert!(
+        !first.contains('\x1b') && !again.contains('\x1b'),
+        "{first:?}{again:?}"
+    );
 }
 
 #[tokio::test]

@@ -50,7 +50,24 @@ async fn a_job_that_goes_on_is_not_proved_yet() {
     cluster.record("j", &segment, false);
     let ran = cluster.program.run(&["jobs", "verify", "j"]).await.exits(1);
     ran.prints(&["✔ attempt 1: 7 lines"])
-        .says(&["the output of j is not sealed yet"]);
+        .says(&["the output of j is not sealed yet (running)"]);
+}
+
+#[tokio::test]
+async fn an_agent_that_works_is_not_said_to_have_ended() {
+    let cluster = Cluster::start();
+    let (segment, _) = segment("success");
+    let begun = &segment[..segment.len() / 2];
+    let whole_lines = begun.iter().rposition(|&byte| byte == b'\n').unwrap() + 1;
+    cluster.job("j", 60, json!({"phase": "running"}));
+    cluster.record("j", &begun[..whole_lines], false);
+    let ran = cluster.program.run(&["jobs", "verify", "j"]).await.exits(1);
+    assert!(!ran.stdout.contains("ended"), "{ran:#?}");
+    assert!(!ran.stdout.contains("deleted"), "{ran:#?}");
+    ran.prints(&[
+        "· attempt 1: it has no verdict yet",
+        "· the whole file: the Job's status does not have its digest yet",
+    ]);
 }
 
 #[tokio::test]
@@ -58,7 +75,7 @@ async fn the_record_of_a_deleted_job_is_checked_against_itself() {
     let (cluster, _) = sealed();
     cluster.change(|world| world.delete("j"));
     let ran = cluster.program.run(&["jobs", "verify", "j"]).await.exits(0);
-    ran.prints(&["✔ attempt 1", "· the whole file: there is no Job any more"]);
+    ran.prints(&["✔ attempt 1", "· the whole file: its Job was deleted"]);
 }
 
 #[tokio::test]

@@ -1,4 +1,5 @@
-//! The columns of a list of Jobs, by the names that kubectl shows for them.
+//! The columns of a list of Jobs: by the names that kubectl shows for them, and with the reason, which tells
+//! a paused Job from one that waits for its image.
 
 use chrono::{DateTime, Utc};
 
@@ -20,36 +21,55 @@ pub struct Columns {
 }
 
 impl Columns {
-    pub fn table(self, jobs: &[JobView], now: DateTime<Utc>, style: Style) -> Vec<String> {
+    pub fn table(self, jobs: &[JobView], now: DateTime<Utc>, style: Style) -> Table {
         let mut table = Table::default();
         table.row(
             self.head()
-                .into_iter()
-                .map(|name| name.to_owned().into())
+                .map(|(name, _)| name.to_owned().into())
                 .collect(),
         );
         for job in jobs {
             table.row(self.row(job, now, style));
         }
-        table.lines(style)
+        table
     }
 
-    fn head(self) -> Vec<&'static str> {
-        let mut head = Vec::new();
-        head.extend(self.namespaces.then_some("NAMESPACE"));
-        head.extend([
-            if self.wide { "NAME" } else { "ID" },
-            "STATUS",
-            "EXIT",
-            "AGENT",
-            "TURNS",
-            "COST",
-            "AGE",
-        ]);
-        if self.wide {
-            head.extend(["REASON", "SESSION", "POD", "STARTED", "DURATION"]);
+    /// The same without its head.
+    pub fn rows(self, jobs: &[JobView], now: DateTime<Utc>, style: Style) -> Table {
+        let mut table = Table::default();
+        for job in jobs {
+            table.row(self.row(job, now, style));
         }
-        head
+        table
+    }
+
+    /// Widths that hold what most Jobs have, so that rows that come one by one stand below each other.
+    pub fn usual(self) -> Vec<usize> {
+        self.head().map(|(_, usual)| usual).collect()
+    }
+
+    /// The columns' names, and how wide they usually are.
+    fn head(self) -> impl Iterator<Item = (&'static str, usize)> {
+        let namespace = self.namespaces.then_some(("NAMESPACE", 12));
+        let name = if self.wide { ("NAME", 40) } else { ("ID", 8) };
+        let main = [
+            name,
+            ("STATUS", 9),
+            ("REASON", 20),
+            ("AGENT", 12),
+            ("TURNS", 5),
+            ("COST", 7),
+            ("AGE", 4),
+        ];
+        let more = [
+            ("EXIT", 13),
+            ("SESSION", 36),
+            ("POD", 42),
+            ("STARTED", 7),
+            ("DURATION", 8),
+        ];
+        let more = more.into_iter().filter(move |_| self.wide);
+        namespace.into_iter().chain(main).chain(more)
     }
 
     fn row(self, job: &JobView, now: DateTime<Utc>, style: Style) -> Vec<Cell> {
@@ -68,7 +88,7 @@ impl Columns {
             time.map(|time| time::age(now - time)).unwrap_or_default()
         };
         row.extend([
-            job.text("/status/exitReason").into(),
+            job.telling_reason().into(),
             job.agent().into(),
             job.text("/status/progress/turns").into(),
             job.cost().into(),
@@ -78,7 +98,7 @@ impl Columns {
             let attempts = job.attempts();
             let pod = attempts.last().map(|attempt| attempt.pod.clone());
             row.extend([
-                job.text("/status/reason").into(),
+                job.text("/status/exitReason").into(),
                 job.text("/status/sessionId").into(),
                 pod.unwrap_or_default().into(),
                 age(job.started()).into(),

@@ -9,6 +9,7 @@ use kube::{
     api::DynamicObject,
     runtime::{WatchStreamExt, watcher},
 };
+use tokio::time::Instant;
 
 use super::{Format, List, newest_first};
 use crate::cli::{
@@ -16,7 +17,8 @@ use crate::cli::{
     error::CliError,
     exit::Exit,
     out::Out,
-    stages::WATCH_SECONDS,
+    record::GRACE,
+    stages::{WATCH_SECONDS, refusal},
     view::JobView,
 };
 
@@ -27,7 +29,8 @@ impl List {
     pub(super) async fn watch(&self, cluster: &Cluster, out: &mut Out) -> Result<Exit, CliError> {
         // What is wrong with the question is told by a list; a watch would only try again.
         cluster.list_one(&self.selection()).await?;
-        let mut view = View::new(self, out)?;
+        let mut view = View::new(self);
+        let mut refused = None;
         let selection = self.selection();
         let mut config = watcher::Config::default()
             .timeout(WATCH_SECONDS)
@@ -37,8 +40,21 @@ impl List {
         let mut changes = std::pin::pin!(changes);
         while let Some(change) = changes.next().await {
             match change {
-                Ok(change) => view.take(change, out)?,
-                Err(error) => view.broken(&error, out),
+                Ok(change) => {
+                    if !matches!(change, watcher::Event::Init | watcher::Event::InitApply(_)) {
+                        refused = None;
+                    }
+                    view.take(change, out)?;
+                }
+                Err(error) => {
+                    if let Some(refusal) = refusal(cluster, &error, self.all_namespaces) {
+                        let since = *refused.get_or_insert_with(Instant::now);
+                        if !view.watches || since.elapsed() >= GRACE {
+                            return Err(refusal);
+                        }
+                    }
+                    view.broken(&error, out);
+                }
             }
         }
         Ok(Exit::Done)
@@ -52,22 +68,24 @@ struct View<'a> {
     coming: Option<Jobs>,
     /// Lines of the table on the terminal.
     drawn: usize,
+    /// The table's columns, where its rows come one by one; empty until its head has been printed.
+    widths: Vec<usize>,
+    /// A change has come: so the watch is allowed.
+    watches: bool,
     told_broken: bool,
 }
 
 impl<'a> View<'a> {
-    fn new(list: &'a List, out: &mut Out) -> Result<Self, CliError> {
-        let view = View {
+    fn new(list: &'a List) -> Self {
+        View {
             list,
             jobs: Jobs::new(),
             coming: None,
             drawn: 0,
+            widths: Vec::new(),
+            watches: false,
             told_broken: false,
-        };
-        if view.is_table() && !view.in_place(out) {
-            view.lines(&[], true, out)?;
         }
-        Ok(view)
     }
 
     fn is_table(&self) -> bool {
@@ -75,7 +93,7 @@ impl<'a> View<'a> {
     }
 
     fn in_place(&self, out: &Out) -> bool {
-        self.is_table() && out.style.size.is_some()
+        self.is_table() && out.style.cursor && out.style.size.is_some()
     }
 
     fn take(
@@ -87,7 +105,7 @@ impl<'a> View<'a> {
         match change {
             watcher::Event::Init => self.coming = Some(Jobs::new()),
             watcher::Event::InitApply(job) => {
-                let job = JobView(job);
+                let job = JobView::from(job);
                 let coming = self.coming.get_or_insert_default();
                 coming.insert(key(&job), job);
                 return Ok(());
@@ -104,12 +122,14 @@ impl<'a> View<'a> {
                 self.changed(&new, out)?;
             }
             watcher::Event::Apply(job) => {
-                let job = JobView(job);
+                self.watches = true;
+                let job = JobView::from(job);
                 self.jobs.insert(key(&job), job.clone());
                 self.changed(&[job], out)?;
             }
             watcher::Event::Delete(job) => {
-                self.jobs.remove(&key(&JobView(job)));
+                self.watches = true;
+                self.jobs.remove(&key(&JobView::from(job)));
                 self.changed(&[], out)?;
             }
         }
@@ -126,7 +146,7 @@ impl<'a> View<'a> {
             .cloned()
             .collect();
         match self.list.output {
-            None | Some(Format::Wide) => self.lines(&wanted, false, out)?,
+            None | Some(Format::Wide) => self.lines(&wanted, out)?,
             Some(format) => {
                 for job in &wanted {
                     match format {
@@ -145,17 +165,23 @@ impl<'a> View<'a> {
         out.flush()
     }
 
-    /// Rows of the table as lines that follow each other.
-    fn lines(&self, jobs: &[JobView], head: bool, out: &mut Out) -> Result<(), CliError> {
-        let lines = self.list.columns().table(jobs, Utc::now(), out.style);
-        let lines = lines.iter().skip(usize::from(!head));
-        for line in lines {
-            out.line(line)?;
+    /// Rows of the table as lines that follow each other, the first time with its head.
+    fn lines(&mut self, jobs: &[JobView], out: &mut Out) -> Result<(), CliError> {
+        let columns = self.list.columns();
+        let (now, style) = (Utc::now(), out.style);
+        let table = if self.widths.is_empty() {
+            self.widths = columns.usual();
+            columns.table(jobs, now, style)
+        } else {
+            columns.rows(jobs, now, style)
+        };
+        for line in table.below(&mut self.widths, style) {
+            out.line(&line)?;
         }
         out.flush()
     }
 
-    /// The table anew, over the old one.
+    /// The table again, over the old one.
     fn redraw(&mut self, out: &mut Out) -> Result<(), CliError> {
         /// The cursor's line, and one that says how many rows do not fit.
         const BELOW: usize = 2;
@@ -170,7 +196,8 @@ impl<'a> View<'a> {
             .style
             .size
             .map_or(usize::MAX, |(_, rows)| rows.saturating_sub(BELOW).max(1));
-        let mut lines = self.list.columns().table(&jobs, Utc::now(), out.style);
+        let table = self.list.columns().table(&jobs, Utc::now(), out.style);
+        let mut lines = table.lines(out.style);
         let hidden = lines.len().saturating_sub(rows);
         lines.truncate(rows);
         if hidden > 0 {
@@ -194,7 +221,7 @@ impl<'a> View<'a> {
         if !std::mem::replace(&mut self.told_broken, true) {
             self.drawn = 0;
             out.warn(&format!(
-                "the watch broke and is begun again: {}",
+                "the watch broke and is started again: {}",
                 crate::cli::cluster::explain::deepest(error)
             ));
         }

@@ -121,7 +121,7 @@ impl OutputError {
             OutputError::Away { part, why } => {
                 CliError::new(format!("can't read the output of {job}: {part} does not answer"))
                     .because(why)
-                    .next(format!("the Job goes on, and its output is kept; try again, or wait: {{program}} jobs logs -f {id}"))
+                    .next(format!("the Job continues, and its output is kept; try again, or wait: {{program}} jobs logs -f {id}"))
             }
             OutputError::NoRecord => CliError::new(format!("there is no output of {job}"))
                 .because("the output store knows no record of it")
@@ -147,5 +147,5 @@ fn no_output_api(record: Record) -> CliError {
         record.cluster.server
     ))
     .because("nobody serves output-v1.herdctl.dev")
-    .next("the Job goes on; see what is installed: kubectl get apiservice output-v1.herdctl.dev")
+    .next("the Job continues; see what is installed: kubectl get apiservice output-v1.herdctl.dev")
 }

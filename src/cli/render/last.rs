@@ -17,17 +17,8 @@ pub fn line(job: &str, event: &Event, whole: Option<&Whole>, style: Style) -> St
         Some((phase, _)) => view::sign(style, phase),
         None => style.sign(Sign::Dot).to_owned(),
     };
-    let reason = text("/reason");
-    let outcome = [
-        view::short(job),
-        event.text("/status"),
-        event.text("/exitReason"),
-    ];
-    let mut outcome = one_line(&outcome.join(" "), MAX_GIST);
-    // "completed success Completed" says it three times.
-    if event.text("/status") != "completed" {
-        outcome = format!("{outcome} {reason}");
-    }
+    let outcome = view::outcome(&text("/status"), &text("/exitReason"), &text("/reason"));
+    let outcome = format!("{} {outcome}", view::short(job));
     let sealed = match whole {
         Some(Whole { lines, sha256 }) => {
             format!("{}, sealed {}", view::lines(*lines), view::digest(sha256))

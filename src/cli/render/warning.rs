@@ -11,7 +11,7 @@ pub fn warning(subtype: &str, event: &Event) -> Option<String> {
                 .map(|status| format!(" {status}"));
             let pause = event.number("/data/retry_delay_ms").unwrap_or_default() / 1000.0;
             format!(
-                "the API answered{} {}: trying again in {pause:.1}s ({} of {})",
+                "the API answered{} {}: retry {} of {} in {pause:.1}s",
                 status.unwrap_or_default(),
                 event.text("/data/error"),
                 event.count("/data/attempt").unwrap_or_default(),

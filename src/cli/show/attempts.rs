@@ -1,5 +1,5 @@
 //! The attempts of a Job as `jobs show` tells them: where each ran and what became of it, and what a Job
-//! waits for that goes on in another one.
+//! waits for that continues in another one.
 
 use chrono::{DateTime, Local, NaiveDate, Utc};
 
@@ -55,7 +55,7 @@ fn day(time: DateTime<Utc>) -> NaiveDate {
     time.with_timezone(&Local).date_naive()
 }
 
-/// What has to happen before a Job goes on that has stopped, or is about to.
+/// What has to happen before a Job continues that has stopped, or is about to.
 pub fn waits(job: &JobView, agent: Option<&AgentSpec>) -> Option<String> {
     let last = job.attempt();
     let over = last.as_ref().is_none_or(|last| last.outcome.is_some());
@@ -76,7 +76,7 @@ pub fn waits(job: &JobView, agent: Option<&AgentSpec>) -> Option<String> {
             Some(format!("to be resumed{}", since.unwrap_or_default()))
         }
         (Phase::Pending, Reason::Recovering) if !over => Some(format!(
-            "until {pod} is surely gone, to go on in a new one{}",
+            "until {pod} is surely gone, to continue in a new one{}",
             lost(job, agent)
         )),
         (Phase::Pending, Reason::Recovering) => {
@@ -98,8 +98,8 @@ fn lost(job: &JobView, agent: Option<&AgentSpec>) -> String {
     match lost {
         0 => String::new(),
         _ => format!(
-            "; {lost} of at most {} attempts lost",
-            most.unwrap_or(MAX_ATTEMPTS)
+            "; {lost} of at most {} lost",
+            view::count(most.unwrap_or(MAX_ATTEMPTS).into(), "attempt")
         ),
     }
 }

@@ -8,7 +8,6 @@ use crate::{
         agent::AgentSpec,
         job::{ConditionStatus, ConditionType},
         protocol::RecordInfo,
-        reason::Phase,
         text,
     },
     cli::{
@@ -22,6 +21,10 @@ use crate::{
 
 /// Lines of the agent's last words that are shown here.
 const RESULT_LINES: usize = 10;
+/// A fact begins in this column, behind its name.
+const FACT: usize = 12;
+/// What has no terminal's width is still read by people.
+const COLUMNS: usize = 100;
 
 /// All that is shown of a Job.
 pub struct Shown<'a> {
@@ -53,26 +56,12 @@ impl Shown<'_> {
     fn headline(&self, style: Style) -> String {
         let job = self.job;
         let now = Utc::now();
-        let exit = job.text("/status/exitReason");
-        let reason = job.text("/status/reason");
-        // "completed success Completed" says it three times.
-        let reason = if job.phase() == Some(Phase::Completed) {
-            String::new()
-        } else {
-            reason
-        };
-        let outcome = [job.phase_word(), exit, reason];
-        let outcome: Vec<&str> = outcome
-            .iter()
-            .map(String::as_str)
-            .filter(|word| !word.is_empty())
-            .collect();
         let attempt = job.attempts().iter().map(|attempt| attempt.number).max();
         let ago = job
             .completed()
             .map(|at| format!("{} ago", time::age(now - at)));
         let parts = [
-            outcome.join(" "),
+            job.outcome(),
             job.took(now).map(time::span).unwrap_or_default(),
             attempt
                 .map(|number| format!("attempt {number}"))
@@ -147,15 +136,15 @@ impl Shown<'_> {
         }
         if let (Some(spec), Some(agent)) = (self.job.spec(), self.agent) {
             let limits = limits::effective(&spec, agent);
-            lines.push(fact(
-                "limits",
-                style.dotted(limits.iter().map(String::as_str)),
-            ));
+            let limits = limits.iter().map(String::as_str);
+            let columns = style.size.map_or(COLUMNS, |(columns, _)| columns);
+            let limits = style.wrapped(limits, FACT, columns);
+            lines.push(fact("limits", limits.join("\n")));
         }
         if let Some(prompt) = self.job.field::<String>("/spec/prompt") {
             let room = style
                 .size
-                .map_or(200, |(columns, _)| columns.saturating_sub(12));
+                .map_or(200, |(columns, _)| columns.saturating_sub(FACT));
             lines.push(fact("prompt", style.fit(&prompt, Some(room))));
         }
         lines
@@ -182,7 +171,7 @@ impl Shown<'_> {
     fn output(&self, style: Style) -> String {
         let mut parts = Vec::new();
         if let Some(output) = self.job.output() {
-            parts.push(format!("{} lines", output.lines));
+            parts.push(view::lines(output.lines));
             parts.push(view::bytes(output.bytes));
             if let Some(sealed) = output.sealed {
                 let sha256 = output.sha256.unwrap_or_default();
@@ -218,12 +207,12 @@ impl Shown<'_> {
             }
             next.push(step("all output", "logs"));
             if resume::has_session(job) {
-                next.push(step("go on with its session", "resume"));
+                next.push(step("continue its session", "resume"));
             }
             return next;
         }
         if job.is_suspended() && job.is_to_pause() {
-            next.push(step("go on", "resume"));
+            next.push(step("continue", "resume"));
             next.push(step("output so far", "logs"));
         } else {
             next.push(step("follow", "logs -f"));

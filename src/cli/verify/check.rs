@@ -6,7 +6,10 @@ use serde_json::Value;
 use sha2::{Digest, Sha256};
 
 use super::segment::{Segment, is_closing};
-use crate::{api::record::Output, cli::event::Head};
+use crate::{
+    api::record::Output,
+    cli::{event::Head, view},
+};
 
 /// What was looked at, and what came of it.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -41,6 +44,25 @@ pub struct Report {
     pub bytes: u64,
     /// The last line is there.
     pub sealed: bool,
+}
+
+/// What the Job's status says of its output.
+#[derive(Clone, Copy, Debug)]
+pub enum Known<'a> {
+    /// The Job was deleted.
+    Gone,
+    /// Nothing that is final: more may come.
+    Open,
+    /// All of it, since it is sealed.
+    Told(&'a Output),
+}
+
+impl<'a> Known<'a> {
+    /// What is known of a Job whose status has this.
+    pub fn of(output: Option<&'a Output>) -> Self {
+        let sealed = output.filter(|output| output.sealed.is_some());
+        sealed.map_or(Known::Open, Known::Told)
+    }
 }
 
 /// The record as far as it was read.
@@ -113,7 +135,10 @@ impl Check {
         let event: Option<Value> = serde_json::from_slice(line).ok();
         let told = event.as_ref().and_then(|event| event["sha256"].as_str());
         let found = hex(self.whole.clone());
-        let what = format!("the {} lines before the last", self.lines - 1);
+        let what = match self.lines - 1 {
+            1 => "the line before the last".to_owned(),
+            lines => format!("the {lines} lines before the last"),
+        };
         self.findings.push(match told {
             Some(told) if told == found => Finding::Agrees(format!("{what}: sha256 {found}")),
             Some(told) => Finding::Differs(format!(
@@ -124,20 +149,25 @@ impl Check {
         });
     }
 
-    /// All findings. `status` is what the Job's status says of its output; none of a Job that is gone.
-    pub fn finish(mut self, status: Option<&Output>) -> Report {
+    /// All findings.
+    pub fn finish(mut self, known: Known) -> Report {
         self.tell_torn(false);
-        self.findings.extend(self.segment.end());
+        let ended = self.complete || !matches!(known, Known::Open);
+        self.findings.extend(self.segment.end(ended));
         if self.line_bytes != self.bytes {
             self.differs(format!(
-                "the last {} bytes are no whole line",
-                self.bytes - self.line_bytes
+                "the record ends with {} that are no whole line",
+                view::bytes(self.bytes - self.line_bytes)
             ));
         }
-        match status {
-            Some(status) => self.status(status),
-            None => self.findings.push(Finding::Unknown(
-                "the whole file: there is no Job any more whose status would say its digest".into(),
+        match known {
+            Known::Told(status) => self.status(status),
+            Known::Open => self.findings.push(Finding::Unknown(
+                "the whole file: the Job's status does not have its digest yet".into(),
+            )),
+            Known::Gone => self.findings.push(Finding::Unknown(
+                "the whole file: its Job was deleted, and with it the status that had its digest"
+                    .into(),
             )),
         }
         Report {
@@ -149,11 +179,6 @@ impl Check {
     }
 
     fn status(&mut self, status: &Output) {
-        if status.sealed.is_none() {
-            let told = "the whole file: the Job's status does not say its digest yet";
-            self.findings.push(Finding::Unknown(told.into()));
-            return;
-        }
         if !self.complete {
             self.differs(
                 "the Job's status says that the output is sealed, and its last line is missing"
@@ -173,7 +198,8 @@ impl Check {
         }
         if let Some(missing) = status.missing.filter(|&missing| missing > 0) {
             self.differs(format!(
-                "{missing} bytes that the runner recorded never reached the store"
+                "{} that the runner recorded never reached the store",
+                view::bytes(missing)
             ));
         }
         let found = hex(self.file.clone());

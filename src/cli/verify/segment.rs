@@ -10,6 +10,7 @@ use crate::{
     cli::{
         event::{Event, Head},
         render::parts::Parts,
+        view,
     },
 };
 
@@ -33,7 +34,7 @@ impl Segment {
     pub fn take(&mut self, head: &Head, line: &[u8], at: u64) -> Vec<Finding> {
         let mut findings = Vec::new();
         if head.kind == "start" && head.seq == 1 {
-            findings.extend(self.end());
+            findings.extend(self.end(true));
             *self = Segment {
                 number: self.number + 1,
                 ..Segment::default()
@@ -49,7 +50,7 @@ impl Segment {
         }
         if self.verdict && !is_closing(head) {
             findings.push(Finding::Differs(format!(
-                "line {at}: attempt {} goes on after its verdict",
+                "line {at}: attempt {} continues after its verdict",
                 self.number
             )));
         }
@@ -83,14 +84,15 @@ impl Segment {
         let attempt = format!("attempt {}", self.number);
         Some(if found == told {
             Finding::Agrees(format!(
-                "{attempt}: {} lines, sha256 {}",
-                found.lines, found.sha256
+                "{attempt}: {}, sha256 {}",
+                view::lines(found.lines),
+                found.sha256
             ))
         } else {
             Finding::Differs(format!(
-                "{attempt} (up to line {at}): {} lines, {} bytes, sha256 {}; its verdict says {}, {}, {}",
-                found.lines,
-                found.bytes,
+                "{attempt} (up to line {at}): {}, {}, sha256 {}; its verdict says {}, {}, {}",
+                view::lines(found.lines),
+                view::count(found.bytes, "byte"),
                 found.sha256,
                 told.lines,
                 told.bytes,
@@ -99,14 +101,15 @@ impl Segment {
         })
     }
 
-    /// What can be said when no more lines come.
-    pub fn end(&self) -> Option<Finding> {
-        (self.number > 0 && !self.verdict).then(|| {
-            Finding::Unknown(format!(
-                "attempt {}: it ended without a verdict that would say its digest",
-                self.number
-            ))
-        })
+    /// What can be said of it when no more of its lines are there: it `ended`, or may still write some.
+    pub fn end(&self, ended: bool) -> Option<Finding> {
+        let why = if ended {
+            "it ended without a verdict, which would have its digest"
+        } else {
+            "it has no verdict yet, which would have its digest"
+        };
+        let unproved = self.number > 0 && !self.verdict;
+        unproved.then(|| Finding::Unknown(format!("attempt {}: {why}", self.number)))
     }
 }
 

@@ -56,6 +56,10 @@ fn status(bytes: &[u8]) -> Output {
 }
 
 fn check(bytes: &[u8], status: Option<&Output>) -> Report {
+    check_against(bytes, status.map_or(Known::Gone, Known::Told))
+}
+
+fn check_against(bytes: &[u8], known: Known) -> Report {
     let mut check = Check::default();
     check.bytes(bytes);
     for line in bytes.split_inclusive(|&byte| byte == b'\n') {
@@ -63,7 +67,7 @@ fn check(bytes: &[u8], status: Option<&Output>) -> Report {
             check.line(line);
         }
     }
-    check.finish(status)
+    check.finish(known)
 }
 
 fn differences(report: &Report) -> Vec<String> {
@@ -131,7 +135,7 @@ fn lines_between_verdict_and_end_show() {
         r#"{{"type":"output",{TIME},"seq":4,"line":2,"content":"more"}}"#
     ));
     let told = differences(&check(&text(&close(lines, 5)), None));
-    assert_eq!(told, ["line 4: attempt 1 goes on after its verdict"]);
+    assert_eq!(told, ["line 4: attempt 1 continues after its verdict"]);
 }
 
 #[test]
@@ -197,9 +201,38 @@ fn a_verdict_that_the_agent_claims_proves_nothing() {
     let forged = verdict_line(&lines, 3).replace(r#""seq":3"#, r#""seq":3,"line":2"#);
     lines.push(forged);
     let report = check(&text(&close(lines, 4)), None);
-    let ended = "attempt 1: it ended without a verdict that would say its digest";
+    let ended = "attempt 1: it ended without a verdict, which would have its digest";
     assert!(
         report.findings.contains(&Finding::Unknown(ended.into())),
         "{report:?}"
     );
+}
+
+#[test]
+fn a_record_that_still_grows_is_not_said_to_have_ended() {
+    let mut lines = record();
+    lines.truncate(2);
+    let bytes = text(&lines);
+    let unsealed = Output {
+        sealed: None,
+        sha256: None,
+        ..status(&bytes)
+    };
+    for known in [Known::of(None), Known::of(Some(&unsealed))] {
+        let told: Vec<String> = check_against(&bytes, known)
+            .findings
+            .iter()
+            .map(ToString::to_string)
+            .collect();
+        assert_eq!(
+            told,
+            [
+                "attempt 1: it has no verdict yet, which would have its digest",
+                "the whole file: the Job's status does not have its digest yet"
+            ]
+        );
+    }
+    let told = format!("{:?}", check_against(&bytes, Known::Gone).findings);
+    assert!(told.contains("ended without a verdict"), "{told}");
+    assert!(told.contains("its Job was deleted"), "{told}");
 }
