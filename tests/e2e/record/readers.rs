@@ -12,6 +12,7 @@ use serde_json::json;
 
 use crate::{
     cluster,
+    kubectl::kubectl,
     record::{
         call::{GATEWAY_PORT, addresses, curl},
         reader,
@@ -69,6 +70,16 @@ async fn waiting(team: &Team) -> Run<'_> {
     let run = Run::start(team, &format!("wait-for-release-{}", unique("read"))).await;
     run.tells("\"subtype\":\"init\"").await;
     run
+}
+
+#[tokio::test]
+async fn who_asks_for_a_list_of_outputs_is_told_what_to_list() {
+    let _team = Team::shared().await;
+    let said = kubectl(&["get", "joboutputs"], "").await;
+    assert_eq!(said.out, "");
+    for words in ["MethodNotAllowed", "cannot be listed", "kubectl get hj"] {
+        assert!(said.err.contains(words), "{said:?}");
+    }
 }
 
 #[tokio::test]
