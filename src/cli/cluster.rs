@@ -206,8 +206,8 @@ impl Cluster {
         self.call(&request, patched).await
     }
 
-    /// An Agent by its name. None when there is none, or when it may not be read: then whoever needs it
-    /// more will say so.
+    /// An Agent by its name. None when there is none, or when it may not be read: then the call
+    /// that needs it will say so.
     pub async fn agent(&self, name: &str) -> Result<Lookup<Agent>, CliError> {
         let agents: Api<Agent> = Api::namespaced(self.client.clone(), &self.namespace);
         self.look_up(

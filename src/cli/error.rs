@@ -7,7 +7,7 @@ use super::exit::Exit;
 /// Why a verb ends early.
 #[derive(Debug)]
 pub enum CliError {
-    /// Whoever read our output has what he wanted: `herdctl jobs logs X | head`.
+    /// The reader of our output has seen enough: `herdctl jobs logs X | head`.
     Closed,
     Told(Box<Complaint>),
 }
@@ -18,7 +18,7 @@ pub struct Complaint {
     pub exit: Exit,
     /// What failed, in a sentence without its full stop.
     pub what: String,
-    /// The words of whoever refused or broke.
+    /// What the other side or a library said.
     pub because: Vec<String>,
     /// What the person may do; `{program}` stands for the name of this program.
     pub next: Vec<String>,
@@ -55,7 +55,7 @@ impl CliError {
     /// Adds whose words it was. They are a stranger's, and become one clean line.
     #[must_use]
     pub fn because(mut self, words: impl fmt::Display) -> Self {
-        /// A page of a proxy's HTML helps nobody.
+        /// More is a proxy's HTML page, which does not help.
         const MAX_WORDS: usize = 1024;
         if let CliError::Told(complaint) = &mut self {
             let words = crate::api::text::one_line(&words.to_string(), MAX_WORDS);

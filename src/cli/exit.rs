@@ -47,7 +47,7 @@ impl Exit {
         }
     }
 
-    /// What the end of a Job means for whoever waited for it.
+    /// The exit code for a Job that was waited for.
     pub fn of_job(phase: Phase, exit_reason: Option<ExitReason>) -> Self {
         match (phase, exit_reason) {
             (Phase::Completed, _) => Exit::Done,

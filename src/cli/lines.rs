@@ -1,5 +1,5 @@
 //! Cuts a stream of bytes into lines. A line is given only when its end has come: what was torn by a cut
-//! connection is put together, and nobody sees half of it.
+//! connection is put together, and half of it is never shown.
 
 use crate::{api::event, cli::error::CliError};
 

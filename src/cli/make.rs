@@ -49,7 +49,7 @@ impl Named {
         }
     }
 
-    /// The Job whose making was not answered. Nobody is told to try again as long as there may be one.
+    /// The Job whose making was not answered. Nothing says to try again as long as there may be one.
     async fn look_for(
         &self,
         cluster: &Cluster,

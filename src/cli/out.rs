@@ -1,5 +1,5 @@
 //! The one object that prints. Data goes to standard output, words to standard error; a reader who closes
-//! the pipe has what he wanted, and ends the program quietly.
+//! the pipe has seen enough, and ends the program quietly.
 
 use std::io::{self, BufRead, IsTerminal, Write};
 

@@ -27,7 +27,8 @@ use crate::api::{
   herdctl run reviewer -p '@@team: review the last commit'
   herdctl run reviewer --dry-run=client -o yaml > job.yaml
 
-With --follow, the exit code tells the Job's outcome. Ctrl-C leaves the Job running.
+With --follow, the exit code tells the Job's outcome. Ctrl-C leaves the Job running. A prompt that begins
+with / may be run as a command of Claude Code instead; put a space before the / to send it as text.
 
 {}", Exit::help()))]
 pub struct Run {

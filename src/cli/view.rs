@@ -137,7 +137,7 @@ impl JobView {
         self.field("/status/exitReason")
     }
 
-    /// What its end means for whoever waited for it; none while it continues.
+    /// The exit code for its end; none while it continues.
     pub fn exit(&self) -> Option<Exit> {
         let phase = self.phase().filter(|phase| phase.is_final())?;
         Some(Exit::of_job(phase, self.exit_reason()))
@@ -212,7 +212,7 @@ impl JobView {
         sign(style, self.phase().unwrap_or(Phase::Pending))
     }
 
-    /// `running for 2m04s`, `completed 5m ago`: for whoever meets it in passing.
+    /// `running for 2m04s`, `completed 5m ago`: for a line beside others.
     pub fn in_passing(&self, now: DateTime<Utc>) -> String {
         let phase = self.phase_word();
         let since = |time: Option<DateTime<Utc>>| time.map(|time| now - time);
