@@ -16,27 +16,14 @@ ports: [{name: dns, port: 53, protocol: UDP}, {name: dns-tcp, port: 53, protocol
 YAML
 }
 
-# Helper pods make and remove folders under $ROOT/volumes; every node sees the same file system.
+# The volumes are folders under $ROOT/volumes; every node sees the same file system.
 apply_storage() {
   as_admin apply -f - <<YAML
 apiVersion: storage.k8s.io/v1
 kind: StorageClass
-metadata: {name: local-path, annotations: {storageclass.kubernetes.io/is-default-class: "true"}}
-provisioner: rancher.io/local-path
+metadata: {name: folders, annotations: {storageclass.kubernetes.io/is-default-class: "true"}}
+provisioner: herdctl.dev/folders
 volumeBindingMode: WaitForFirstConsumer
----
-apiVersion: v1
-kind: ServiceAccount
-metadata: {name: local-path, namespace: kube-system}
----
-apiVersion: v1
-kind: ConfigMap
-metadata: {name: local-path, namespace: kube-system}
-data:
-  setup: |-
-    mkdir -m 0777 -p "\$VOL_DIR"
-  teardown: |-
-    rm -rf "\$VOL_DIR"
 YAML
 }
 

@@ -56,15 +56,5 @@ CORE
 
 start_provisioner() {
   mkdir -p "$ROOT/volumes"
-  echo "{\"sharedFileSystemPath\":\"$ROOT/volumes\"}" >"$ROOT/provisioner.json"
-  # shellcheck disable=SC2154 # `up` says which image that is; who sources this for other things needs none
-  cat >"$ROOT/helper-pod.yaml" <<YAML
-apiVersion: v1
-kind: Pod
-metadata: {name: helper-pod}
-spec: {containers: [{name: helper-pod, image: $pause, imagePullPolicy: Never}]}
-YAML
-  start control provisioner local-path-provisioner start --kubeconfig "$ROOT/auth/provisioner" --config "$ROOT/provisioner.json" \
-    --namespace kube-system --service-account-name local-path --configmap-name local-path \
-    --helper-image "$pause" --helper-pod-file "$ROOT/helper-pod.yaml"
+  start control provisioner provisioner --kubeconfig "$ROOT/auth/provisioner" --root "$ROOT/volumes"
 }
