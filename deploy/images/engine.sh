@@ -30,7 +30,7 @@ base_of() {
 
 prepare_base() {
   [ "$engine" = buildah ] && [ ! -s "$images/base.sha256" ] || return 0
-  step "$cache/log/base.log" "making a Debian base image (40 s)" make_base
+  step "$cache/log/base.log" "making a Debian base image" make_base
 }
 
 make_base() {

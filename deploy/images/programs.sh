@@ -3,36 +3,47 @@
 target=x86_64-unknown-linux-gnu # the CLI's and ours
 CARGO_TARGET_DIR=${CARGO_TARGET_DIR:-$cache/target}
 
+PROFILE=${PROFILE:-release}
+programs=(herd-operator herd-runner herdctl scripted-api)
+
 # cargo_build ARGUMENT…: static, so that a program runs in any image, whatever its libc.
 cargo_build() {
   RUSTFLAGS='-C target-feature=+crt-static' CARGO_TARGET_DIR=$CARGO_TARGET_DIR \
-    cargo build --manifest-path "$root/Cargo.toml" --locked --release --target "$target" "$@"
+    with_bar cargo build --manifest-path "$root/Cargo.toml" --locked --profile "$PROFILE" --target "$target" "$@"
 }
 
 # compile PROGRAM…: prepares programs/PROGRAM in the cache. With PROGRAMS=FOLDER they are taken from there as they are.
 compile() {
   local program
   mkdir -p "$images/programs"
+  if [ -z "${PROGRAMS:-}" ] && [ "$PROFILE" = local ]; then compile_all; fi
   for program in "$@"; do
     if [ -n "${PROGRAMS:-}" ]; then
       install "$PROGRAMS/$program" "$images/programs/$program"
+    elif [ "$PROFILE" = local ]; then
+      install_program "$program"
     else
-      step "$cache/log/cargo-$program.log" "compiling $program (minutes when cold)" cargo_program "$program"
+      progress=crates_so_far step "$cache/log/cargo-$program.log" "compiling $program" compile_one "$program"
+      install_program "$program"
     fi
   done
 }
 
-cargo_program() {
-  local built=$CARGO_TARGET_DIR/$target/release
+install_program() { install "$CARGO_TARGET_DIR/$target/$PROFILE/$1" "$images/programs/$1"; }
+
+# As it is shipped: each with no more than it needs.
+compile_one() {
   case $1 in
-  herd-operator | herdctl) cargo_build --bin "$1" ;;
   herd-runner) cargo_build --no-default-features --features runner --bin herd-runner ;; # lean: no Kubernetes client
-  scripted-api)
-    cargo_build --example scripted-api
-    built=$built/examples
-    ;;
+  *) cargo_build --bin "$1" ;;
   esac
-  install "$built/$1" "$images/programs/$1"
+}
+
+# As it is soonest there: all of them from the same crates, each compiled once.
+compile_all() {
+  [ -z "${compiled:-}" ] || return 0
+  progress=crates_so_far step "$cache/log/cargo.log" "compiling herdctl's programs" cargo_build "${programs[@]/#/--bin=}"
+  compiled=1
 }
 
 # The pinned CLI: its version and checksum are one committed file.

@@ -24,17 +24,11 @@ struct Api {
 
 impl Api {
     fn start() -> Api {
-        let tests = std::env::current_exe().unwrap();
-        let program = tests
-            .ancestors()
-            .nth(2)
-            .unwrap()
-            .join("examples/scripted-api");
-        let mut command = Command::new(&program);
+        let mut command = Command::new(env!("CARGO_BIN_EXE_scripted-api"));
         command
             .args(["--listen", "127.0.0.1:0"])
             .stdout(Stdio::piped());
-        let mut process = command.spawn().expect("cargo build --example scripted-api");
+        let mut process = command.spawn().unwrap();
         let mut output = BufReader::new(process.stdout.take().unwrap());
         let mut said = String::new();
         output.read_line(&mut said).unwrap();
