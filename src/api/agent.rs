@@ -112,7 +112,7 @@ pub struct AgentSpec {
     /// Which tools the agent has. Default: all of Claude Code's.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub tools: Option<Tools>,
-    /// Environment variables of the agent's container.
+    /// Environment variables of the agent's container. They go before those that the operator was installed with.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(max = 128), extend("x-kubernetes-list-type" = "map", "x-kubernetes-list-map-keys" = ["name"]))]
     pub env: Option<Vec<EnvVar>>,

@@ -11,7 +11,7 @@ use herdctl::{
     plan::{settings::Settings, uninstall::RunningJobs},
     store, uninstall,
 };
-use k8s_openapi::api::core::v1::ResourceRequirements;
+use k8s_openapi::api::core::v1::{EnvVar, ResourceRequirements};
 use tracing_subscriber::EnvFilter;
 
 /// The operator of herdctl for Kubernetes.
@@ -51,6 +51,9 @@ struct ControllerArguments {
     /// Pull policy of the operator's image in agents' pods. Default: Kubernetes' own.
     #[arg(long, value_name = "POLICY")]
     image_pull_policy: Option<String>,
+    /// Environment of all agents, as JSON of a container's `env`. An Agent's own goes before it.
+    #[arg(long, value_name = "JSON", value_parser = env, default_value = "[]")]
+    agent_env: AgentEnv,
     /// Resources of agents that name none, as JSON of a container's `resources`.
     #[arg(long, value_name = "JSON", value_parser = resources)]
     agent_resources: Option<ResourceRequirements>,
@@ -199,6 +202,7 @@ async fn run_controller(arguments: ControllerArguments) -> Result<(), Box<dyn Er
         settings: Settings {
             operator_image: arguments.operator_image,
             agent_image: arguments.agent_image,
+            agent_env: arguments.agent_env.0,
             image_pull_policy: arguments.image_pull_policy,
             agent_resources: arguments.agent_resources,
             ship_resources: arguments.ship_resources,
@@ -311,6 +315,14 @@ fn write_crds(folders: &[PathBuf]) -> Result<(), Box<dyn Error>> {
         }
     }
     Ok(())
+}
+
+/// A type of its own: clap takes a `Vec` for an option that may stand many times.
+#[derive(Clone)]
+struct AgentEnv(Vec<EnvVar>);
+
+fn env(text: &str) -> Result<AgentEnv, serde_json::Error> {
+    serde_json::from_str(text).map(AgentEnv)
 }
 
 fn resources(text: &str) -> Result<ResourceRequirements, serde_json::Error> {

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use k8s_openapi::api::core::v1::ResourceRequirements;
+use k8s_openapi::api::core::v1::{EnvVar, ResourceRequirements};
 
 use crate::api::{
     agent::AgentSpec,
@@ -31,6 +31,8 @@ pub struct Settings {
     pub agent_image: String,
     /// Pull policy of the operator's image in agents' pods; empty for Kubernetes' default.
     pub image_pull_policy: Option<String>,
+    /// Environment of all agents; what an Agent sets itself goes before it.
+    pub agent_env: Vec<EnvVar>,
     /// Resources of agents that name none.
     pub agent_resources: Option<ResourceRequirements>,
     /// Resources of the sidecar.

@@ -40,7 +40,7 @@ pub(super) fn container(
             .map(|policy| policy.as_str().to_owned()),
         command: Some(vec![path::RUNNER.to_owned(), "exec".to_owned()]),
         working_dir: Some(path::WORKSPACE.to_owned()),
-        env: Some(environment(agent)),
+        env: Some(environment(agent, &settings.agent_env)),
         resources: template
             .resources
             .clone()
@@ -51,26 +51,30 @@ pub(super) fn container(
     }
 }
 
-/// Ours first and without those that the user sets too: no variable stands twice.
-fn environment(agent: &AgentSpec) -> Vec<PodEnvVar> {
-    let chosen: Vec<PodEnvVar> = agent.env.iter().flatten().map(variable).collect();
+/// The more special goes before the more general, and no variable stands twice: the Agent's own, then its
+/// credentials, then those of the install, then ours.
+pub(super) fn environment(agent: &AgentSpec, of_all: &[PodEnvVar]) -> Vec<PodEnvVar> {
     let places = [
         ("HOME", path::HOME),
         ("USER", "agent"),
         ("TMPDIR", volumes::TMP_PATH),
     ];
-    let ours = places
+    let mut environment: Vec<PodEnvVar> = places
         .into_iter()
         .chain(CLI_SWITCHES)
         .map(|(name, value)| PodEnvVar {
             name: name.to_owned(),
             value: Some(value.to_owned()),
             value_from: None,
-        });
-    ours.chain(agent.credentials.as_ref().map(credentials))
-        .filter(|our| chosen.iter().all(|its| its.name != our.name))
-        .chain(chosen.iter().cloned())
-        .collect()
+        })
+        .collect();
+    let credentials = agent.credentials.as_ref().map(credentials);
+    let chosen = agent.env.iter().flatten().map(variable);
+    for more in of_all.iter().cloned().chain(credentials).chain(chosen) {
+        environment.retain(|other| other.name != more.name);
+        environment.push(more);
+    }
+    environment
 }
 
 fn credentials(credentials: &Credentials) -> PodEnvVar {

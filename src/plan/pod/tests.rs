@@ -1,4 +1,4 @@
-use k8s_openapi::api::core::v1::{Container, VolumeMount};
+use k8s_openapi::api::core::v1::{Container, EnvVar, VolumeMount};
 use serde_json::json;
 
 use super::*;
@@ -238,6 +238,37 @@ fn a_variable_of_the_agents_replaces_ours_of_the_same_name() {
         .collect();
     assert_eq!(folders.len(), 1);
     assert_eq!(folders[0].value.as_deref(), Some("/workspace/tmp"));
+}
+
+#[test]
+fn the_installs_environment_goes_before_ours_and_after_the_agents_own() {
+    let of_all: Vec<EnvVar> = serde_json::from_value(json!([
+        {"name": "TMPDIR", "value": "/install"},
+        {"name": "ANTHROPIC_API_KEY", "value": "of the install"},
+        {"name": "HTTPS_PROXY", "value": "http://install"},
+        {"name": "NO_PROXY", "value": "install"},
+    ]))
+    .unwrap();
+    let agent: AgentSpec = serde_json::from_value(json!({
+        "credentials": {"secretRef": {"name": "s", "key": "k"}},
+        "env": [{"name": "HTTPS_PROXY", "value": "http://agent"}],
+    }))
+    .unwrap();
+    let found = agent::environment(&agent, &of_all);
+    let value_of = |name: &str| {
+        let mut all = found.iter().filter(|env| env.name == name);
+        let one = all.next().unwrap();
+        assert!(all.next().is_none(), "{name} stands twice");
+        one.value.as_deref()
+    };
+    assert_eq!(value_of("TMPDIR"), Some("/install"));
+    assert_eq!(value_of("NO_PROXY"), Some("install"));
+    assert_eq!(value_of("HTTPS_PROXY"), Some("http://agent"));
+    assert_eq!(
+        value_of("ANTHROPIC_API_KEY"),
+        None,
+        "it comes from the Secret"
+    );
 }
 
 #[test]
