@@ -25,13 +25,14 @@ install: ## Install herdctl for yourself, in cargo's folder of programs; also as
 	@cargo install --locked --no-default-features --features operator --path . --bin herdctl
 	@ln -sfn herdctl $(or $(CARGO_INSTALL_ROOT),$(CARGO_HOME),$(HOME)/.cargo)/bin/kubectl-herd
 
-.PHONY: test lint unit simulate chart chart-live e2e soak cleanup bench crds images
-test: lint unit simulate chart chart-live e2e cleanup ## Set everything up and pass all tests
+.PHONY: test lint unit simulate chart chart-live e2e soak readme cleanup bench crds images
+test: lint unit simulate chart chart-live e2e readme cleanup ## Set everything up and pass all tests
 lint: ## Formatting, clippy, licences and sources, shellcheck
 	@deploy/lint
 unit: ## Unit, golden and property tests: those that need no cluster
 	@deploy/prerequisites rust
 	@cargo test --locked
+	@tests/steps
 simulate: ## Simulate the controller in a world that goes wrong: SEEDS=…
 	@deploy/prerequisites rust
 	@# One test at a time: those that take long use all cores themselves.
@@ -47,6 +48,8 @@ e2e: ## Tests on a fresh local cluster
 soak: ## Many Jobs and many faults on a fresh local cluster: SOAK_JOBS=300 SOAK_FAULTS=200 SOAK_SEED=…
 	@# A kubelet whose containerd is killed as a pod leaves may hold the pod for its whole grace.
 	@DRAIN_TIMEOUT=20s tests/e2e/run --ignored --nocapture soak::
+readme: ## Type what the README says, after a demo of its own
+	@tests/readme
 cleanup: ## Test that a local cluster leaves nothing behind
 	@tests/cluster-cleanup
 bench: ## Measure what docs/performance.md tells

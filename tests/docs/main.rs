@@ -5,6 +5,7 @@ use std::{env, fs, path::PathBuf};
 mod faults;
 mod outcomes;
 mod reasons;
+mod samples;
 
 /// The rows of the tables in a file of docs/, their cells without blanks. Heads are left out.
 fn table(file: &str) -> Vec<Vec<String>> {
