@@ -34,8 +34,13 @@ pub mod path {
     pub const INPUTS_DIR: &str = "/herd-run";
     /// The file in it.
     pub const INPUTS_FILE: &str = "run.json";
-    /// The agent's working directory.
+    /// The agent's working directory: [`WORKSPACE_FOLDER`] of its volume.
     pub const WORKSPACE: &str = "/workspace";
+    /// That volume as `ship` sees it, whole.
+    pub const WORKSPACE_VOLUME: &str = "/herd-workspace";
+    /// The folder in it that the agent gets. The root of an emptyDir belongs to root, and git refuses to work
+    /// in a folder of another user's; this one is made by `ship`, which runs as the agent's user.
+    pub const WORKSPACE_FOLDER: &str = "work";
     /// The kubelet takes the termination message from here, in every container that doesn't say
     /// otherwise.
     pub const TERMINATION_LOG: &str = "/dev/termination-log";

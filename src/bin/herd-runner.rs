@@ -27,6 +27,9 @@ enum Command {
     Install {
         /// The path, with the file's name
         destination: PathBuf,
+        /// Also makes this folder, which then belongs to the user that this runs as
+        #[arg(long, value_name = "PATH")]
+        folder: Option<PathBuf>,
         /// Ends only when there is something at this path
         #[arg(long, value_name = "PATH")]
         wait_for: Option<PathBuf>,
@@ -41,9 +44,12 @@ fn main() -> ExitCode {
         Command::Ship(options) => said("ship", ship::run(&options)),
         Command::Install {
             destination,
+            folder,
             wait_for,
         } => {
-            let installed = install::install(&destination);
+            let installed = folder
+                .map_or(Ok(()), |folder| install::make_folder(&folder))
+                .and_then(|()| install::install(&destination));
             if let (Ok(()), Some(path)) = (&installed, wait_for) {
                 install::wait_for(&path);
             }

@@ -134,6 +134,12 @@ fn spec(of: PodOf<'_>, template: &PodTemplate) -> PodSpec {
     }
 }
 
+/// A text as it must stand in a variable, command or argument so that it arrives as it is: Kubernetes makes
+/// `$$` one dollar sign and puts values in the place of `$(NAME)`.
+fn literal(text: &str) -> String {
+    text.replace('$', "$$")
+}
+
 /// Whole seconds, rounded up: a deadline may be late, never early.
 fn seconds(duration: Duration) -> i64 {
     let whole = i64::try_from(duration.as_secs()).unwrap_or(i64::MAX);

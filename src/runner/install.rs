@@ -27,6 +27,29 @@ pub enum InstallError {
     Read(io::Error),
     #[error("can't write the runner to {path}: {source}; is the folder mounted writable here?")]
     Write { path: PathBuf, source: io::Error },
+    #[error("can't make the folder {path}: {source}; is the volume mounted writable here?")]
+    Folder { path: PathBuf, source: io::Error },
+}
+
+/// The group of the pod's volumes may write wherever it may in the volume itself.
+const GROUP_MAY_WRITE: u32 = 0o020;
+
+/// Makes the agent's working directory, which belongs to whoever runs this: the agent's user. One that is there
+/// stays as it is, since by then the agent works in it.
+pub fn make_folder(path: &Path) -> Result<(), InstallError> {
+    let make = || {
+        match fs::create_dir(path) {
+            Err(error) if error.kind() == io::ErrorKind::AlreadyExists => return Ok(()),
+            made => made?,
+        }
+        let mut permissions = fs::metadata(path)?.permissions();
+        permissions.set_mode(permissions.mode() | GROUP_MAY_WRITE);
+        fs::set_permissions(path, permissions)
+    };
+    make().map_err(|source| InstallError::Folder {
+        path: path.to_owned(),
+        source,
+    })
 }
 
 /// Copies the running program to `destination`, which is replaced if it exists.
@@ -81,6 +104,25 @@ mod tests {
             MODE
         );
         assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 1);
+    }
+
+    #[test]
+    fn a_folder_is_made_once_and_keeps_what_is_in_it_when_ship_starts_again() {
+        let volume = tempfile::tempdir().unwrap();
+        // As the kubelet makes an emptyDir in a pod with an fsGroup.
+        fs::set_permissions(volume.path(), fs::Permissions::from_mode(0o2777)).unwrap();
+        let folder = volume.path().join("work");
+        make_folder(&folder).unwrap();
+        let mode = fs::metadata(&folder).unwrap().permissions().mode();
+        assert_eq!(mode & 0o2770, 0o2770, "{mode:o}");
+        fs::write(folder.join("kept"), "").unwrap();
+        fs::set_permissions(&folder, fs::Permissions::from_mode(0o700)).unwrap();
+        make_folder(&folder).unwrap();
+        let mode = fs::metadata(&folder).unwrap().permissions().mode();
+        assert_eq!(mode & 0o777, 0o700);
+        assert!(folder.join("kept").exists());
+        let error = make_folder(&folder.join("no/such")).unwrap_err();
+        assert!(error.to_string().contains("no/such"), "{error}");
     }
 
     #[test]

@@ -22,6 +22,7 @@ mod team;
 mod wait;
 
 // One file a promise.
+mod container;
 mod crashes;
 mod crds;
 mod endings;

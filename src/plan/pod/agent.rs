@@ -5,7 +5,7 @@ use k8s_openapi::api::core::v1::{
     SecretKeySelector,
 };
 
-use super::{container_security, volumes};
+use super::{container_security, literal, volumes};
 use crate::{
     api::{
         agent::{AgentSpec, Credentials, EnvSource, EnvVar, KeyReference},
@@ -21,6 +21,9 @@ const CLI_SWITCHES: [(&str, &str); 2] = [
     ("CLAUDE_CODE_DISABLE_NONESSENTIAL_TRAFFIC", "1"),
     ("DISABLE_AUTOUPDATER", "1"),
 ];
+
+/// What programs call the user that the agent runs as.
+const USER: &str = "agent";
 
 pub(super) fn container(
     agent: &AgentSpec,
@@ -56,7 +59,9 @@ pub(super) fn container(
 pub(super) fn environment(agent: &AgentSpec, of_all: &[PodEnvVar]) -> Vec<PodEnvVar> {
     let places = [
         ("HOME", path::HOME),
-        ("USER", "agent"),
+        // A user id of an Agent's choice has no name of its own in the image.
+        ("USER", USER),
+        ("LOGNAME", USER),
         ("TMPDIR", volumes::TMP_PATH),
     ];
     let mut environment: Vec<PodEnvVar> = places
@@ -95,7 +100,7 @@ fn credentials(credentials: &Credentials) -> PodEnvVar {
 fn variable(env: &EnvVar) -> PodEnvVar {
     PodEnvVar {
         name: env.name.clone(),
-        value: env.value.clone(),
+        value: env.value.as_deref().map(literal),
         value_from: env.value_from.as_ref().map(source),
     }
 }

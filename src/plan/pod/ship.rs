@@ -8,7 +8,7 @@ use k8s_openapi::{
     apimachinery::pkg::api::resource::Quantity,
 };
 
-use super::{PodOf, container_security, volumes};
+use super::{PodOf, container_security, literal, volumes};
 use crate::{api::run::path, plan::facts::SHIP_CONTAINER};
 
 /// Where the runner stands in the operator's image.
@@ -24,8 +24,8 @@ pub(super) fn container(of: PodOf<'_>) -> Container {
         // A native sidecar: started before the agent, ended after it.
         restart_policy: Some("Always".to_owned()),
         lifecycle: Some(Lifecycle {
-            // The kubelet starts the agent only when this has returned, so its program is there, and the
-            // transcript of a session that goes on.
+            // The kubelet starts the agent only when this has returned, so its program is there, its working
+            // directory, and the transcript of a session that goes on.
             post_start: Some(LifecycleHandler {
                 exec: Some(ExecAction {
                     command: Some(installation(of)),
@@ -47,7 +47,9 @@ pub(super) fn container(of: PodOf<'_>) -> Container {
 }
 
 fn installation(of: PodOf<'_>) -> Vec<String> {
+    let workspace = format!("{}/{}", path::WORKSPACE_VOLUME, path::WORKSPACE_FOLDER);
     let mut words = vec![RUNNER_IN_IMAGE, "install", path::RUNNER];
+    words.extend(["--folder", &workspace]);
     if of.resumes() {
         // `ship` opens it when the transcript is restored.
         words.extend(["--wait-for", path::SOCKET]);
@@ -67,7 +69,7 @@ fn command(of: PodOf<'_>) -> Vec<String> {
     ];
     [RUNNER_IN_IMAGE.to_owned(), "ship".to_owned()]
         .into_iter()
-        .chain(arguments.map(|(name, value)| format!("{name}={value}")))
+        .chain(arguments.map(|(name, value)| format!("{name}={}", literal(value))))
         .chain(of.resumes().then(|| "--resume".to_owned()))
         .collect()
 }

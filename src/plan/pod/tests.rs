@@ -331,9 +331,119 @@ fn where_a_session_goes_on_the_agent_starts_after_its_transcript_is_there() {
             started.exec.unwrap().command.unwrap()[2..].join(" "),
         )
     };
-    let waits = "/herd/herd-runner --wait-for /herd/ship.sock";
-    assert_eq!(told(&pod), (true, None, waits.to_owned()));
+    let installs = "/herd/herd-runner --folder /herd-workspace/work";
+    let waits = format!("{installs} --wait-for /herd/ship.sock");
+    assert_eq!(told(&pod), (true, None, waits));
     let plain = built(json!({}));
-    let expected = (false, Some(true), path::RUNNER.to_owned());
-    assert_eq!(told(&plain), expected);
+    assert_eq!(told(&plain), (false, Some(true), installs.to_owned()));
+}
+
+#[test]
+fn the_agents_working_directory_is_a_folder_that_its_own_user_makes() {
+    let spec = spec(json!({"pod": {"securityContext": {"runAsUser": 1_234_560_000}}}));
+    let [ship, agent] = containers(&spec);
+    let mount = |container: &Container, at: &str| {
+        let mounts = mounts(container).iter();
+        let mut of = mounts.filter(|it| it.name == "workspace");
+        let found = of.next().cloned().unwrap();
+        assert_eq!((found.mount_path.as_str(), of.next()), (at, None));
+        found
+    };
+    let [whole, folder] = [mount(&ship, "/herd-workspace"), mount(&agent, "/workspace")];
+    assert_eq!((whole.sub_path, whole.read_only), (None, None));
+    let folder = folder.sub_path.unwrap();
+    let hook = ship.lifecycle.unwrap().post_start.unwrap().exec.unwrap();
+    let made = format!("{}/{folder}", whole.mount_path);
+    assert!(hook.command.unwrap().contains(&made));
+    assert_eq!(agent.working_dir.as_deref(), Some("/workspace"));
+    // Both run as the pod's user.
+    let user = spec.security_context.unwrap().run_as_user;
+    assert_eq!(user, Some(1_234_560_000));
+    for container in [ship.security_context, agent.security_context] {
+        assert_eq!(container.unwrap().run_as_user, None);
+    }
+}
+
+/// What the kubelet makes of a value, by the rules of Kubernetes' package `expansion`.
+fn expanded(value: &str) -> String {
+    let (mut expanded, mut rest) = (String::new(), value);
+    while let Some(at) = rest.find('$') {
+        expanded.push_str(&rest[..at]);
+        let after = &rest[at + 1..];
+        let end = after.strip_prefix('(').and_then(|it| it.find(')'));
+        rest = match end {
+            _ if after.starts_with('$') => {
+                expanded.push('$');
+                &after[1..]
+            }
+            Some(end) => {
+                expanded.push_str("SOMETHING ELSE");
+                &after[end + 2..]
+            }
+            None => {
+                expanded.push('$');
+                after
+            }
+        };
+    }
+    expanded + rest
+}
+
+#[test]
+fn a_variables_value_arrives_as_it_stands_in_the_agent() {
+    let values = [
+        "$(HOME)/bin:$(OTHER)",
+        "pa$$w0rd$$$$x",
+        "$(NOPE) $((1+1)) $$(HOME)",
+        "100$",
+        "$",
+        "$$",
+        "$ü $( $) ${HOME} `id` \\n \"'",
+        "plain",
+        "",
+    ];
+    let env: Vec<_> = (0..)
+        .zip(values)
+        .map(|(number, value)| json!({"name": format!("V{number}"), "value": value}))
+        .collect();
+    let spec = spec(json!({"env": env}));
+    let [_, agent] = containers(&spec);
+    let all = agent.env.unwrap();
+    for (number, value) in (0..).zip(values) {
+        let name = format!("V{number}");
+        let found = all.iter().find(|env| env.name == name).unwrap();
+        assert_eq!(expanded(found.value.as_deref().unwrap()), value);
+    }
+}
+
+#[test]
+fn no_word_of_the_sidecars_is_expanded() {
+    let mut settings = settings();
+    settings.store = "https://$(HOSTNAME).$$".into();
+    let job = job();
+    let agent = AgentSpec {
+        prompt: Some("do it".into()),
+        ..AgentSpec::default()
+    };
+    let pod = build(PodOf {
+        job: &job,
+        agent: &agent,
+        run: RunOf {
+            job: "hello",
+            attempt: 1,
+            session_id: "s-1",
+            resume: None,
+        },
+        deadlines: Deadlines::of(&job.spec, &agent).unwrap(),
+        settings: &settings,
+        store_ca: "CA",
+    })
+    .unwrap();
+    let [ship, _] = containers(pod.spec.as_ref().unwrap());
+    let words = ship.command.unwrap();
+    let store = words
+        .iter()
+        .find(|word| word.starts_with("--store="))
+        .unwrap();
+    assert_eq!(expanded(store), "--store=https://$(HOSTNAME).$$");
 }

@@ -56,6 +56,8 @@ pub(super) fn of_ship(resumes: bool) -> Vec<VolumeMount> {
         mount(SPOOL, path::SPOOL),
         // For the session's transcript.
         home(HOME, path::HOME),
+        // To make the agent's folder in it.
+        mount(WORKSPACE, path::WORKSPACE_VOLUME),
         read_only(STORE, path::STORE),
     ]
 }
@@ -64,10 +66,18 @@ pub(super) fn of_agent() -> Vec<VolumeMount> {
     vec![
         read_only(HERD, path::HERD),
         read_only(INPUTS, path::INPUTS_DIR),
-        mount(WORKSPACE, path::WORKSPACE),
+        workspace(),
         mount(HOME, path::HOME),
         mount(TMP, TMP_PATH),
     ]
+}
+
+/// The kubelet mounts a folder that is there as it is; one that is missing it would make, as root.
+fn workspace() -> VolumeMount {
+    VolumeMount {
+        sub_path: Some(path::WORKSPACE_FOLDER.to_owned()),
+        ..mount(WORKSPACE, path::WORKSPACE)
+    }
 }
 
 fn scratch(name: &str, size: &str) -> Volume {
