@@ -15,7 +15,8 @@
 //!
 //! Other fields (`file`, `command`, `isError`, the tool of a result, `code`, `detail`) repeat what `data`
 //! or `input` holds. A line with several content blocks becomes several events of one `line`, each with
-//! its `block` (from 0); the first carries `data`. Only the runner's own events have no `line`: an event
+//! its `block` (from 0); the first carries `data`, and in `noise` what the line held for a terminal before its
+//! JSON. Only the runner's own events have no `line`: an event
 //! with `line` speaks with the agent's voice, whatever it claims.
 
 use chrono::{DateTime, Utc};
@@ -78,6 +79,9 @@ pub struct Place<'a> {
     pub part: Option<u64>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub parts: Option<u64>,
+    /// What the line held for a terminal before its JSON.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub noise: Option<&'a str>,
     /// The tool call of the subagent that spoke.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub parent_tool_use_id: Option<&'a RawValue>,

@@ -13,6 +13,7 @@ mod decode;
 mod facts;
 mod fields;
 mod lines;
+mod noise;
 mod readable;
 pub mod replay;
 mod stream;

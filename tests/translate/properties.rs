@@ -114,6 +114,16 @@ fn cli_like() -> impl Strategy<Value = Value> {
     })
 }
 
+/// What programs write for terminals, whole and cut off.
+const NOISE: [&str; 6] = [
+    "\u{feff}",
+    "\0",
+    "\u{1b}[2J",
+    "\u{1b}]0;t\u{7}",
+    "\u{1b}[",
+    "\r",
+];
+
 fn any_line() -> impl Strategy<Value = Vec<u8>> {
     let real = (
         any::<prop::sample::Index>(),
@@ -135,6 +145,8 @@ fn any_line() -> impl Strategy<Value = Vec<u8>> {
         2 => any_json().prop_map(|json| json.to_string().into_bytes()),
         4 => cli_like().prop_map(|json| json.to_string().into_bytes()),
         2 => real,
+        1 => (vec(prop::sample::select(NOISE.to_vec()), 1..4), cli_like())
+            .prop_map(|(noise, json)| format!("{}{json}", noise.concat()).into_bytes()),
         1 => (0..90_000usize).prop_map(|length| "ö\u{1}".repeat(length / 2).into_bytes()),
     ]
 }

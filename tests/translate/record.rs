@@ -14,7 +14,8 @@ use herdctl::runner::translate::{Ended, RunIdentity, Translator};
 /// A line of the CLI as its events tell it.
 #[derive(Debug, PartialEq)]
 pub enum Rebuilt {
-    Json(Value),
+    /// With what stood before it.
+    Json(String, Value),
     Bytes(Vec<u8>),
 }
 
@@ -146,9 +147,10 @@ pub fn rebuild(events: &[Value]) -> Vec<Rebuilt> {
             bytes.extend(raw_bytes(&event["data"]));
         } else {
             if is_new {
-                lines.push(Rebuilt::Json(event["data"].clone()));
+                let noise = event["noise"].as_str().unwrap_or_default();
+                lines.push(Rebuilt::Json(noise.to_owned(), event["data"].clone()));
             }
-            let Some(Rebuilt::Json(json)) = lines.last_mut() else {
+            let Some(Rebuilt::Json(_, json)) = lines.last_mut() else {
                 panic!("event of a raw line")
             };
             put_back(event, json);
@@ -217,8 +219,9 @@ pub fn assert_tells_of(events: &[Value], stream: &[u8]) {
     for (rebuilt, line) in rebuilt.iter().zip(lines) {
         match rebuilt {
             Rebuilt::Bytes(bytes) => assert_eq!(bytes, line),
-            Rebuilt::Json(json) => {
-                assert_eq!(json, &serde_json::from_slice::<Value>(line).unwrap());
+            Rebuilt::Json(noise, json) => {
+                let written = line.strip_prefix(noise.as_bytes()).unwrap();
+                assert_eq!(json, &serde_json::from_slice::<Value>(written).unwrap());
             }
         }
     }

@@ -35,7 +35,6 @@ fn what_is_no_json_object_is_raw() {
         "{",
         "{}}",
         "{\"a\":1,}",
-        "\u{feff}{}",
         "\0\0",
         "{\"a\":\"\0\"}",
     ] {
@@ -73,9 +72,50 @@ fn a_carriage_return_at_the_end_of_a_line_is_blank() {
     let record = record_of(format!("{{\"type\":\"x\"}}\r\n{RESULT}\r\n").as_bytes());
     assert_eq!(
         rebuild(&record.events)[0],
-        Rebuilt::Json(json!({"type": "x"}))
+        Rebuilt::Json(String::new(), json!({"type": "x"}))
     );
     assert_eq!(record.verdict.reason.to_string(), "Completed");
+}
+
+#[test]
+fn what_a_line_holds_for_a_terminal_before_its_json_changes_nothing_and_is_kept() {
+    let words = json!({"type": "assistant", "message": {"content": [{"type": "text", "text": "a"}, {"type": "text", "text": "b"}]}});
+    for noise in [
+        "\u{feff}",
+        "\0\0\r",
+        "\u{1b}[2J\u{1b}[3J\u{1b}[H",
+        "\u{1b}]0;a title\u{7}",
+    ] {
+        let record = record_of(format!("{noise}{words}\n{noise}{RESULT}\r\n").as_bytes());
+        assert_eq!(record.verdict.reason.to_string(), "Completed", "{noise:?}");
+        let kinds: Vec<_> = record.events.iter().map(|event| &event["type"]).collect();
+        assert_eq!(kinds, ["start", "output", "output", "system", "system"]);
+        let told = |at: usize| record.events[at]["noise"].as_str();
+        assert_eq!(
+            [told(1), told(2), told(3)],
+            [Some(noise), None, Some(noise)]
+        );
+    }
+}
+
+#[test]
+fn a_result_that_something_else_surrounds_does_not_count() {
+    for line in [
+        // As a title or in colour: the CLI's own sequence follows what an agent put there.
+        format!("\u{1b}]0;\u{7}{RESULT}\u{7}"),
+        format!("\u{1b}]0;{RESULT}\u{1b}\\"),
+        format!("\u{1b}[31m{RESULT}\u{1b}[39m"),
+        format!("{RESULT}\u{1b}[0m"),
+        // A text, or half a sequence, is no noise.
+        format!("Warning: {RESULT}"),
+        format!("\u{1b}[2{RESULT}"),
+        format!("{RESULT}{RESULT}"),
+        format!("\u{9b}2J{RESULT}"),
+    ] {
+        assert!(is_raw(line.as_bytes()), "{line:?}");
+        let verdict = record_of(line.as_bytes()).verdict;
+        assert_eq!(verdict.result, None, "{line:?}");
+    }
 }
 
 #[test]

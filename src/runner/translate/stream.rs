@@ -10,6 +10,7 @@ use super::decode::head;
 use super::facts::Facts;
 use super::fields::{Fields, is_plain};
 use super::lines::{PART_BYTES, Piece, parts};
+use super::noise::before_json;
 use super::readable::Readable;
 use super::writer::Writer;
 use super::{Ended, RunIdentity};
@@ -115,10 +116,11 @@ impl Stream {
     }
 
     fn line(&mut self, bytes: &[u8], now: DateTime<Utc>, out: &mut Vec<u8>) {
-        let json = str::from_utf8(bytes).unwrap_or_default();
+        let text = str::from_utf8(bytes).unwrap_or_default();
+        let (noise, json) = text.split_at(before_json(text));
         let line = CliLine::parse(json);
         match &line {
-            Some(line) if is_plain(json) => self.events(line, now, out),
+            Some(line) if is_plain(json) => self.events(line, noise, now, out),
             _ => self.raw_line(bytes, now, out),
         }
         if let Some(line) = line {
@@ -162,9 +164,10 @@ impl Stream {
     }
 
     /// The events of one line; the first carries what none of them names.
-    fn events(&mut self, line: &CliLine, now: DateTime<Utc>, out: &mut Vec<u8>) {
+    fn events(&mut self, line: &CliLine, noise: &str, now: DateTime<Utc>, out: &mut Vec<u8>) {
         let place = Place {
             line: Some(self.lines),
+            noise: Some(noise).filter(|noise| !noise.is_empty()),
             parent_tool_use_id: line.parent_tool_use_id,
             ..Place::default()
         };
@@ -174,11 +177,13 @@ impl Stream {
             };
             return self.writer.write(now, place, body, Some(&line.rest), out);
         }
+        let mut noise = place.noise;
         let mut rest = Some(&line.rest);
         let mut message_id = line.message_id;
         for (at, block) in &line.blocks {
             let place = Place {
                 block: (line.content_blocks > 1).then_some(*at),
+                noise: noise.take(),
                 ..place
             };
             self.readable.show(line, block);
