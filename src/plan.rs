@@ -37,6 +37,7 @@ pub mod seal;
 pub mod settings;
 #[cfg(feature = "operator")]
 pub mod status;
+pub mod tools;
 #[cfg(feature = "operator")]
 pub mod trouble;
 #[cfg(feature = "operator")]

@@ -31,9 +31,17 @@ use super::reason::{ExitReason, Phase, Reason};
 pub const MAX_BYTES: usize = 256 * 1024;
 
 /// Subtypes of system events that no line of type `system` can take.
-pub const OWN_SUBTYPES: [&str; 10] = [
-    "raw", "stderr", "result", "verdict", "signal", "stop", "pause", "resume", "system", "unknown",
+pub const OWN_SUBTYPES: [&str; 12] = [
+    "raw", "stderr", "result", "verdict", "signal", "stop", "pause", "resume", PROMPT, WARNING,
+    "system", "unknown",
 ];
+
+/// What the agent is told, at the start of each attempt: `data` holds it as `text`. It is an event of its own,
+/// not part of `start`, so that `start` never is an event in parts.
+pub const PROMPT: &str = "prompt";
+
+/// What a person should not miss of the run's surroundings: `data` holds it as `message`.
+pub const WARNING: &str = "warning";
 
 /// One event. `D` is the type of `data`.
 #[derive(Debug, Serialize)]

@@ -7,7 +7,10 @@ use chrono::{DateTime, Utc};
 use serde::Deserialize;
 use serde_json::Value;
 
-use crate::api::reason::{ExitReason, Phase};
+use crate::api::{
+    event::WARNING,
+    reason::{ExitReason, Phase},
+};
 
 /// What every line has, and what tells lines apart. Reading it skips over the rest.
 #[derive(Debug, Deserialize)]
@@ -58,12 +61,13 @@ impl<'a> Head<'a> {
 }
 
 /// System events that a person should not miss.
-const WARNINGS: [&str; 5] = [
+const WARNINGS: [&str; 6] = [
     "api_retry",
     "model_fallback",
     "rate_limit_event",
     "signal",
     "stop",
+    WARNING,
 ];
 
 /// How grave a line is.

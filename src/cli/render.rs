@@ -18,12 +18,16 @@ use super::{
     style::{Colour, Sign},
     time, view,
 };
-use crate::api::text::{lines, one_line};
+use crate::api::{
+    event::PROMPT,
+    text::{lines, one_line},
+};
 
 mod attempt;
 mod calls;
 mod last;
 pub mod parts;
+mod prompt;
 mod warning;
 
 /// So many columns are kept free behind a tool call, for what becomes of it.
@@ -236,6 +240,9 @@ impl Renderer {
     }
 
     fn system(&self, head: &Head, event: &Event, out: &mut Out) -> Result<bool, CliError> {
+        if head.is_own(PROMPT) {
+            return self.prompt(head, event, out);
+        }
         let subtype = head.subtype.as_deref().unwrap_or_default();
         if let Some(warning) = warning(subtype, event) {
             let sign = out.style.paint(Colour::Yellow, out.style.sign(Sign::Again));
@@ -256,6 +263,18 @@ impl Renderer {
         let text = format!("{subtype} {text}");
         let sign = out.style.sign(Sign::Dot).to_owned();
         self.paragraph(head, event, &sign, text.trim_end(), Some(Colour::Dim), out)
+    }
+
+    /// What the agent was told.
+    fn prompt(&self, head: &Head, event: &Event, out: &mut Out) -> Result<bool, CliError> {
+        let text = event.text("/data/text");
+        let shown = if self.detail.full {
+            text.to_owned()
+        } else {
+            prompt::head(text)
+        };
+        let sign = out.style.paint(Colour::Cyan, out.style.sign(Sign::Told));
+        self.paragraph(head, event, &sign, &shown, None, out)
     }
 
     /// A text of several lines, all but the first set in.

@@ -3,7 +3,10 @@
 
 use serde_json::Value;
 
-use crate::api::text::{lines, one_line};
+use crate::api::{
+    event,
+    text::{lines, one_line},
+};
 
 /// Of a tool call's input and of its result.
 const MAX_SHOWN: usize = 400;
@@ -12,6 +15,7 @@ const MAX_SHOWN: usize = 400;
 pub fn line(event: &Value) -> Option<String> {
     let text = |name: &str| event[name].as_str().unwrap_or_default();
     let kind = text("type");
+    let told = kind == "system" && text("subtype") == event::PROMPT && event["line"].is_null();
     let sign = match kind {
         "start" => '▶',
         "output" => ' ',
@@ -19,6 +23,7 @@ pub fn line(event: &Value) -> Option<String> {
         "tool_result" => '←',
         "error" => '✗',
         "complete" => '■',
+        "system" if told => '»',
         _ => return None,
     };
     let said = match kind {
@@ -33,6 +38,10 @@ pub fn line(event: &Value) -> Option<String> {
         "tool_use" => call(event),
         "tool_result" => short(&event["content"]),
         "error" => text("message").to_owned(),
+        "system" => event["data"]["text"]
+            .as_str()
+            .unwrap_or_default()
+            .to_owned(),
         _ => outcome(event),
     };
     let said: String = lines(said.trim_end()).collect();
@@ -113,6 +122,11 @@ mod tests {
             Some("T ■ failed, error, OOMKilled\n")
         );
         assert_eq!(shown(json!({"type": "system", "subtype": "init"})), None);
+        let told = json!({"type": "system", "subtype": "prompt", "data": {"text": "do it\nwell"}});
+        assert_eq!(shown(told.clone()).as_deref(), Some("T » do it\nwell\n"));
+        let mut claimed = told;
+        claimed["line"] = 3.into();
+        assert_eq!(shown(claimed), None);
     }
 
     #[test]

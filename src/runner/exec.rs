@@ -10,6 +10,7 @@ mod arguments;
 mod child;
 mod echo;
 mod fill;
+mod lacks;
 mod landing;
 mod life;
 mod processes;
@@ -28,6 +29,7 @@ use std::time::{Duration, Instant};
 
 use chrono::{DateTime, TimeDelta, Utc};
 use rustix::process::{DumpableBehavior, set_dumpable_behavior};
+use serde_json::json;
 
 use self::child::{Child, Program};
 use self::life::Limits;
@@ -38,6 +40,7 @@ use self::start::Refusal;
 use self::watch::{Failure, Finish, Watch};
 use super::signals::Signals;
 use super::translate::{Ended, RunIdentity};
+use crate::api::event;
 use crate::api::reason::Phase;
 use crate::api::run::{RunInputs, path};
 use crate::api::runner_exit::RunnerExit;
@@ -150,6 +153,13 @@ impl Run {
         let begin = Begin::of(&self.inputs, &options.workspace, &options.home);
         let mut record =
             Record::begin(identity(&self.inputs, &begin), self.spool).map_err(Failure::Spool)?;
+        if let Some(prompt) = begin.prompt(&self.inputs) {
+            let told = json!({ "text": prompt });
+            record.note(event::PROMPT, told).map_err(Failure::Spool)?;
+        }
+        for lack in lacks::of_run(&self.inputs) {
+            record.warn(&lack).map_err(Failure::Spool)?;
+        }
         let started = start(&self.inputs, &begin, options);
         let finish = match started {
             Ok(child) => {
@@ -179,16 +189,15 @@ fn start(
     begin: &Begin<'_>,
     options: &Options,
 ) -> Result<Child, (StoppedBy, String)> {
-    let (goes_on, prompt) = match begin {
-        Begin::Anew => (false, &inputs.prompt),
-        Begin::GoOn { prompt, .. } => (true, *prompt),
-        Begin::Impossible(why) => return Err((StoppedBy::NoSession, why.clone())),
-    };
+    if let Begin::Impossible(why) = begin {
+        return Err((StoppedBy::NoSession, why.clone()));
+    }
+    let goes_on = matches!(begin, Begin::GoOn { .. });
     let program = Program {
         name: &options.program,
         arguments: &arguments::of_run(inputs, goes_on),
         workspace: &options.workspace,
-        prompt,
+        prompt: begin.prompt(inputs).unwrap_or_default(),
     };
     Child::start(&program).map_err(|error| (StoppedBy::Nobody, error.to_string()))
 }

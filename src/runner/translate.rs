@@ -4,6 +4,7 @@
 
 use chrono::{DateTime, Utc};
 
+use crate::api::event;
 use crate::api::verdict::{ProcessExit, StoppedBy, Verdict};
 use lines::{Lines, PART_BYTES};
 use stream::Stream;
@@ -87,6 +88,13 @@ impl Translator {
         out: &mut Vec<u8>,
     ) {
         self.stream.note(subtype, data, now, out);
+    }
+
+    /// A sentence of the runner's own that a person should not miss.
+    pub fn warn(&mut self, message: &str, now: DateTime<Utc>, out: &mut Vec<u8>) {
+        self.stream.readable.add("warning: ", message);
+        let data = serde_json::json!({ "message": message });
+        self.stream.note(event::WARNING, data, now, out);
     }
 
     /// Tool calls that have no result yet.

@@ -11,6 +11,7 @@ use chrono::{DateTime, TimeDelta, Utc};
 use futures::stream;
 use herdctl::{
     api::{
+        event::PROMPT,
         protocol::{BEGINS, RECORD_UID},
         verdict::{ProcessExit, StoppedBy, Verdict},
     },
@@ -48,15 +49,16 @@ pub fn segment(capture: &str) -> (Vec<u8>, Verdict) {
 
 /// What the runner makes of a stream of the CLI's.
 pub fn translate(stream: &[u8], code: i32) -> (Vec<u8>, Verdict) {
-    translate_attempt(1, stream, code, StoppedBy::Nobody)
+    translate_attempt(1, stream, code, StoppedBy::Nobody, None)
 }
 
-/// The same of an attempt that somebody may have stopped.
+/// The same of an attempt that somebody may have stopped, and whose agent was told this.
 pub fn translate_attempt(
     attempt: u32,
     stream: &[u8],
     code: i32,
     stopped_by: StoppedBy,
+    prompt: Option<&str>,
 ) -> (Vec<u8>, Verdict) {
     let mut translator = Translator::new(RunIdentity {
         job: "a-job".into(),
@@ -67,6 +69,9 @@ pub fn translate_attempt(
     let begin = begin() + TimeDelta::minutes(i64::from(attempt) - 1);
     let (mut out, mut now) = (Vec::new(), begin);
     translator.start(now, &mut out);
+    if let Some(prompt) = prompt {
+        translator.note(PROMPT, json!({ "text": prompt }), now, &mut out);
+    }
     for line in stream.split_inclusive(|&byte| byte == b'\n') {
         now += STEP;
         translator.stdout(line, now, &mut out);

@@ -531,8 +531,18 @@ async fn a_reader_who_leaves_ends_it_quietly() {
 fn attempt(number: u32, capture: &str, code: i32, stopped_by: StoppedBy) -> (Vec<u8>, Verdict) {
     let file = Path::new(&env::var("CARGO_MANIFEST_DIR").unwrap())
         .join(format!("tests/captures/{capture}.jsonl"));
-    translate_attempt(number, &fs::read(file).unwrap(), code, stopped_by)
+    let prompt = match number {
+        1 => "Count the sheep,\nthen sleep.",
+        2 => "You were paused and go on now.",
+        _ => LONG_PROMPT,
+    };
+    let stream = fs::read(file).unwrap();
+    translate_attempt(number, &stream, code, stopped_by, Some(prompt))
 }
+
+/// With more lines than are shown, and what no terminal may see.
+const LONG_PROMPT: &str =
+    "You were interrupted.\u{1b}[2J\n\n2\n3\n4\n5\n6\n7\n8\n9\n10\nthe end of a long prompt";
 
 /// Three attempts: one was paused, one lost its pod in the middle of a line, the last came to its end.
 fn three_attempts() -> Cluster {
@@ -557,6 +567,16 @@ async fn where_an_attempt_ends_and_the_next_begins_is_shown() {
     let cluster = three_attempts();
     let ran = cluster.program.run(&["jobs", "logs", "j"]).await.exits(0);
     golden::agrees("tests/cli/golden/logs-attempts.txt", &ran.stdout);
+    assert!(!ran.stdout.contains("the end of a long prompt"));
+    let full = cluster
+        .program
+        .run(&["jobs", "logs", "j", "--full"])
+        .await
+        .exits(0);
+    full.prints(&[
+        "❯ Count the sheep,\n",
+        "         the end of a long prompt\n",
+    ]);
     // That the first was stopped is no failure of the Job.
     let errors = cluster
         .program

@@ -118,14 +118,16 @@ fn recovering() -> Cluster {
     cluster.put(json!({
         "apiVersion": "herdctl.dev/v1alpha1", "kind": "Job",
         "metadata": {"name": "nightly", "namespace": NAMESPACE, "uid": "u", "creationTimestamp": "2026-01-02T12:04:30Z"},
-        "spec": {"agent": "reviewer", "resume": {"job": "yesterday"}, "outputSchema": "{}"},
+        "spec": {"agent": "reviewer", "resume": {"job": "yesterday"}, "outputSchema": "{}",
+            "resumePrompt": "Skip the\nflaky test"},
         "status": {
             "phase": "pending", "reason": "Recovering", "sessionId": "4be1",
             "message": "node-2 is silent: when it is surely off, taint it node.kubernetes.io/out-of-service",
             "startedAt": "2026-01-02T12:04:31Z",
             "progress": {"turns": 9, "costUSD": 0.2, "inputTokens": 1, "outputTokens": 1},
             "resumedFrom": {"job": "yesterday", "uid": "y"},
-            "agent": {"generation": 3, "spec": {"maxAttempts": 5}},
+            "agent": {"generation": 3, "spec": {"maxAttempts": 5, "prompt": "Review\nit",
+                "tools": {"denied": ["Bsh"]}}},
             "attempts": [
                 {"number": 1, "pod": "nightly-1", "node": "node-1", "intended": "2026-01-02T12:04:30Z",
                     "started": "2026-01-02T12:04:31Z", "ended": "2026-01-02T12:06:10Z",

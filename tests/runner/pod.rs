@@ -161,7 +161,6 @@ impl Pod {
     }
 
     /// Gives the agent an environment variable.
-    #[cfg(feature = "e2e")]
     pub fn env(mut self, name: &'static str, value: impl Into<OsString>) -> Pod {
         self.environment.push((name, value.into()));
         self

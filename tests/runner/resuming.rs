@@ -68,7 +68,10 @@ fn told(pod: &Pod) -> (bool, String) {
     let goes_on = arguments.contains(&format!("--resume={SESSION}"));
     let begins = arguments.contains(&format!("--session-id={SESSION}"));
     assert_ne!(goes_on, begins, "{arguments}");
-    (goes_on, pod.written("prompt").unwrap())
+    let prompt = pod.written("prompt").unwrap();
+    // The record says the same.
+    assert_eq!(pod.notes("prompt"), [json!({ "text": prompt })]);
+    (goes_on, prompt)
 }
 
 fn start_event(pod: &Pod) -> Value {
@@ -126,6 +129,7 @@ fn without_a_transcript_a_session_that_must_go_on_does_not_begin() {
     let ended = pod.exec(Start::First, AGENT).end();
     assert_eq!(ended.code, Some(1), "{ended:?}");
     assert_eq!(pod.written("arguments"), None, "the agent ran");
+    assert!(pod.notes("prompt").is_empty(), "it was told something");
     let verdict = pod.verdict();
     assert_eq!(
         (&verdict["stoppedBy"], &verdict["reason"]),

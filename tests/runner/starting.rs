@@ -5,6 +5,7 @@ use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 
 use rustix::process::Signal;
+use serde_json::json;
 
 use crate::pod::{Pod, Start, Stream, wait_for};
 
@@ -14,6 +15,7 @@ fn a_long_prompt_arrives_whole() {
     let pod = Pod::new().with("prompt", prompt.clone());
     pod.exec(Start::First, "cat > prompt").end();
     assert_eq!(pod.written("prompt").unwrap(), prompt);
+    assert_eq!(pod.notes("prompt"), [json!({ "text": prompt })]);
 }
 
 #[test]
@@ -93,6 +95,40 @@ fn an_image_without_the_cli_is_told_in_the_verdict() {
         message.contains("the image has no `no-such-cli` on its PATH"),
         "{message}"
     );
+}
+
+#[test]
+fn an_image_without_bash_or_git_is_told_once_before_the_agent_starts() {
+    let folder = tempfile::tempdir().unwrap();
+    let lacks = |has: &[&str], tools: serde_json::Value| {
+        for program in fs::read_dir(folder.path()).unwrap() {
+            fs::remove_file(program.unwrap().path()).unwrap();
+        }
+        for program in has {
+            fs::write(folder.path().join(program), "").unwrap();
+        }
+        let pod = Pod::new()
+            .with("tools", tools)
+            .env("PATH", folder.path())
+            .env("SHELL", "/bin/sh");
+        // By its path: nothing else would be found.
+        let ended = pod.exec(Start::Plain, "exit 0").end();
+        let told = pod.notes("warning");
+        for warning in &told {
+            let message = warning["message"].as_str().unwrap();
+            assert!(ended.stdout.contains(message), "{ended:?}");
+        }
+        json!(told).to_string()
+    };
+    let both = lacks(&[], json!({}));
+    assert!(both.contains("no bash on its PATH"), "{both}");
+    assert!(both.contains("no git on its PATH"), "{both}");
+    assert_eq!(lacks(&["bash", "git"], json!({})), "[]");
+    assert_eq!(lacks(&["zsh", "git"], json!({})), "[]");
+    // Without the tool nothing is missing.
+    assert_eq!(lacks(&["git"], json!({"denied": ["Bash"]})), "[]");
+    let slip = lacks(&["bash", "git"], json!({"denied": ["Bsh"]}));
+    assert!(slip.contains("did you mean Bash?"), "{slip}");
 }
 
 #[test]

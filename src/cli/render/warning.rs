@@ -1,6 +1,6 @@
 //! What else happens in a run, in words: retries, limits, stops.
 
-use crate::cli::event::Event;
+use crate::{api::event::WARNING, cli::event::Event};
 
 /// What a person should not miss of what else happens.
 pub fn warning(subtype: &str, event: &Event) -> Option<String> {
@@ -20,6 +20,7 @@ pub fn warning(subtype: &str, event: &Event) -> Option<String> {
         }
         "model_fallback" => event.text("/data/content").to_owned(),
         "rate_limit_event" => "the API's rate limit is near".to_owned(),
+        WARNING => event.text("/data/message").to_owned(),
         "stop" => format!("stopped: {}", event.text("/data/by")),
         "signal" => format!("signal {}", event.text("/data/signal")),
         _ => return None,

@@ -73,9 +73,31 @@ pub fn effective(job: &JobSpec, agent: &AgentSpec) -> Vec<String> {
     told
 }
 
+/// What nothing bounds but the time: a run may cost whatever it can spend until its timeout.
+pub fn missing(agent: &AgentSpec) -> Option<&'static str> {
+    match (agent.max_turns, agent.max_budget_usd) {
+        (None, None) => Some("on turns and on cost: set maxTurns or maxBudgetUSD of the Agent"),
+        (Some(_), None) | (_, Some(_)) => None,
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_run_that_nothing_but_time_bounds_is_told() {
+        let with = |max_turns, max_budget_usd| {
+            missing(&AgentSpec {
+                max_turns,
+                max_budget_usd,
+                ..AgentSpec::default()
+            })
+        };
+        assert!(with(None, None).is_some_and(|words| words.contains("maxBudgetUSD")));
+        assert_eq!(with(Some(1), None), None);
+        assert_eq!(with(None, Some(0.5)), None);
+    }
 
     #[test]
     fn what_was_set_is_told_apart_from_defaults() {

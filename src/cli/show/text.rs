@@ -17,6 +17,7 @@ use crate::{
         time,
         view::{self, JobView, short},
     },
+    plan::tools,
 };
 
 /// Lines of the agent's last words that are shown here.
@@ -135,19 +136,40 @@ impl Shown<'_> {
             lines.push(fact("session", session));
         }
         if let (Some(spec), Some(agent)) = (self.job.spec(), self.agent) {
+            let warning = |name, words: &str| {
+                let words = format!("{} {words}", style.sign(Sign::Warning));
+                fact(name, style.paint(Colour::Yellow, &words))
+            };
+            lines.extend(limits::missing(agent).map(|words| warning("no limit", words)));
+            let slips = agent.tools.as_ref().map(tools::slips).unwrap_or_default();
+            lines.extend(slips.iter().map(|slip| warning("tools", slip)));
             let limits = limits::effective(&spec, agent);
             let limits = limits.iter().map(String::as_str);
             let columns = style.size.map_or(COLUMNS, |(columns, _)| columns);
             let limits = style.wrapped(limits, FACT, columns);
             lines.push(fact("limits", limits.join("\n")));
         }
-        if let Some(prompt) = self.job.field::<String>("/spec/prompt") {
-            let room = style
-                .size
-                .map_or(200, |(columns, _)| columns.saturating_sub(FACT));
-            lines.push(fact("prompt", style.fit(&prompt, Some(room))));
-        }
+        let room = style
+            .size
+            .map_or(200, |(columns, _)| columns.saturating_sub(FACT));
+        let told = self.told().into_iter();
+        lines.extend(told.map(|(name, text)| fact(name, style.fit(&text, Some(room)))));
         lines
+    }
+
+    /// What people told the agent, each by a name.
+    fn told(&self) -> Vec<(&'static str, String)> {
+        let own = self.job.field("/spec/prompt");
+        let agents = || {
+            let prompt = self.agent?.prompt.as_ref()?;
+            Some(format!("(the Agent's) {prompt}"))
+        };
+        let prompt = own.or_else(agents);
+        let resume_prompt = self.job.field("/spec/resumePrompt");
+        [("prompt", prompt), ("resumed", resume_prompt)]
+            .into_iter()
+            .filter_map(|(name, text)| Some((name, text?)))
+            .collect()
     }
 
     /// The session, and whose it was before.

@@ -85,7 +85,7 @@ impl Child {
 }
 
 /// As execvp(3) looks for it.
-fn is_there(program: &Path) -> bool {
+pub(super) fn is_there(program: &Path) -> bool {
     if program.components().count() > 1 {
         return program.exists();
     }

@@ -93,6 +93,12 @@ impl Record {
         self.write()
     }
 
+    /// Records a sentence that a person should not miss.
+    pub fn warn(&mut self, message: &str) -> io::Result<()> {
+        self.translator.warn(message, Utc::now(), &mut self.events);
+        self.write()
+    }
+
     /// Tool calls without a result.
     pub fn open_tool_calls(&self) -> usize {
         self.translator.open_tool_calls()

@@ -43,6 +43,15 @@ impl<'a> Begin<'a> {
         let _ = transcript.remove();
         Begin::Anew
     }
+
+    /// What the agent is told; none where it does not start.
+    pub fn prompt(&self, inputs: &'a RunInputs) -> Option<&'a str> {
+        match self {
+            Begin::Anew => Some(&inputs.prompt),
+            Begin::GoOn { prompt, .. } => Some(prompt),
+            Begin::Impossible(_) => None,
+        }
+    }
 }
 
 fn read(transcript: &Transcript) -> Result<Option<Content>, Trouble> {

@@ -48,7 +48,7 @@ fn assert_cli_lines(sealed: &Sealed) {
         .lines
         .iter()
         .map(|line| match line {
-            Rebuilt::Json(json) => json,
+            Rebuilt::Json(_, json) => json,
             Rebuilt::Bytes(bytes) => panic!("the CLI wrote {}", String::from_utf8_lossy(bytes)),
         })
         .collect();
