@@ -61,7 +61,8 @@ pub struct AgentSpec {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(max = 1024))]
     pub description: Option<String>,
-    /// The prompt of Jobs that bring none of their own. At most 98304 bytes.
+    /// The prompt of Jobs that bring none of their own. Claude Code takes a prompt that begins with / for one
+    /// of its own commands. At most 98304 bytes.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(min = 1, max = MAX_PROMPT_BYTES))]
     #[x_kube(validation = prompt_bytes_rule())]
@@ -146,7 +147,7 @@ pub struct AgentSpec {
     /// whose result does not meet it fails with reason InvalidOutput. Default: none.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(min = 2, max = MAX_SCHEMA_BYTES))]
-    #[x_kube(validation = schema_bytes_rule())]
+    #[x_kube(validation = schema_bytes_rule(), validation = schema_object_rule())]
     pub output_schema: Option<String>,
     /// Overrides for the agent's pods: image, resources, placement, labels.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -162,6 +163,13 @@ fn positive_rule() -> Rule {
 pub(super) fn prompt_bytes_rule() -> Rule {
     Rule::new("size(bytes(self)) <= 98304")
         .message("must be at most 98304 bytes in UTF-8: shorten it, or let the agent read the rest from a file")
+}
+
+/// Enough to tell an object from all else. Whether it is JSON the controller says before the first attempt.
+pub(super) fn schema_object_rule() -> Rule {
+    Rule::new(r"self.matches('^\\s*[{]')").message(
+        "must be a JSON Schema that is an object, as text: for example '{\"type\": \"object\"}'",
+    )
 }
 
 pub(super) fn schema_bytes_rule() -> Rule {
@@ -182,7 +190,8 @@ pub struct EnvVar {
         regex(pattern = r"^[A-Za-z_][A-Za-z0-9_]*$")
     )]
     pub name: String,
-    /// The value as it stands. Never put a key or token here: whoever may read the Agent can read it.
+    /// The value as it stands: $(NAME) is not expanded. Never put a key or token here: everyone who may read the
+    /// Agent can read it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(max = 32_768))]
     pub value: Option<String>,

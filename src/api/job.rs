@@ -6,7 +6,10 @@ use kube::{CustomResource, KubeSchema, core::Rule};
 use serde::{Deserialize, Serialize};
 
 use super::{
-    agent::{AgentSpec, MAX_PROMPT_BYTES, MAX_SCHEMA_BYTES, prompt_bytes_rule, schema_bytes_rule},
+    agent::{
+        AgentSpec, MAX_PROMPT_BYTES, MAX_SCHEMA_BYTES, prompt_bytes_rule, schema_bytes_rule,
+        schema_object_rule,
+    },
     duration::DurationText,
     reason::{ExitReason, Phase, Reason},
     record::{Output, Progress, Report},
@@ -76,7 +79,9 @@ pub struct JobSpec {
         regex(pattern = r"^[a-z0-9]([-a-z0-9]*[a-z0-9])?$")
     )]
     pub agent: String,
-    /// What the agent is to do. At most 98304 bytes. Default: the Agent's prompt.
+    /// What the agent is to do. Claude Code takes a prompt that begins with / for one of its own commands,
+    /// which may end without asking the model: begin with a word. At most 98304 bytes. Default: the Agent's
+    /// prompt.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(min = 1, max = MAX_PROMPT_BYTES))]
     #[x_kube(validation = prompt_bytes_rule())]
@@ -95,9 +100,10 @@ pub struct JobSpec {
     /// the Agent's.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(min = 2, max = MAX_SCHEMA_BYTES))]
-    #[x_kube(validation = schema_bytes_rule())]
+    #[x_kube(validation = schema_bytes_rule(), validation = schema_object_rule())]
     pub output_schema: Option<String>,
-    /// The finished Job whose session this one continues. Default: a session of its own.
+    /// The finished Job whose session this one continues, in a copy: several Jobs may continue the same one.
+    /// Default: a session of its own.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub resume: Option<ResumeFrom>,
     /// True: stop the agent gently and keep its session; the Job is pending with reason Suspended until
@@ -381,14 +387,18 @@ pub struct Attempt {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct Condition {
+    /// What it is about, for example Finished.
     #[serde(rename = "type")]
     pub type_: ConditionType,
+    /// True, False or Unknown.
     pub status: ConditionStatus,
     /// The Job's reason when this condition last changed.
     #[schemars(length(min = 1, max = 64))]
     pub reason: String,
+    /// The same in a sentence, for people.
     #[schemars(length(max = 2048))]
     pub message: String,
+    /// When its status last changed.
     pub last_transition_time: DateTime<Utc>,
 }
 

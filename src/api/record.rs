@@ -49,7 +49,9 @@ pub struct Output {
     /// The file on the store's volume.
     #[schemars(length(max = 512))]
     pub path: String,
+    /// Its size by now.
     pub bytes: u64,
+    /// Its lines by now, each an event.
     pub lines: u64,
     /// Bytes that the runner recorded and that never reached the store.
     #[serde(default, skip_serializing_if = "Option::is_none")]

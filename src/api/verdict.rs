@@ -133,8 +133,10 @@ pub struct Segment {
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "operator", derive(schemars::JsonSchema))]
 pub struct Text {
+    /// The text, or its beginning.
     #[cfg_attr(feature = "operator", schemars(length(max = 2048)))]
     pub text: String,
+    /// True: there was more; herdctl jobs result prints all of it.
     #[serde(default)]
     pub truncated: bool,
 }

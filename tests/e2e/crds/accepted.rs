@@ -33,7 +33,13 @@ fn good() -> Vec<(&'static str, Value)> {
         ),
         (
             "the largest schemas",
-            job(json!({"agent": "reviewer", "outputSchema": "é".repeat(16_384)})),
+            job(
+                json!({"agent": "reviewer", "outputSchema": format!("{{{}}}", "é".repeat(16_383))}),
+            ),
+        ),
+        (
+            "a schema in lines of its own",
+            job(json!({"agent": "reviewer", "outputSchema": "\n  {\"type\": \"object\"}\n"})),
         ),
         (
             "as many attempts as there can be",

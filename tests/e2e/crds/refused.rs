@@ -83,8 +83,10 @@ async fn bad_jobs_are_refused() {
             bad("a name to resume that is none", job(json!({"agent": "reviewer", "resume": {"job": "Review"}})), "spec.resume.job"),
             bad("a resume prompt of 49,153 two-byte characters", job(json!({"agent": "reviewer", "resumePrompt": "é".repeat(49_153)})), "spec.resumePrompt"),
             bad("an empty schema", job(json!({"agent": "reviewer", "outputSchema": ""})), "spec.outputSchema"),
-            bad("a schema of 32,769 bytes", job(json!({"agent": "reviewer", "outputSchema": "a".repeat(32_769)})), "spec.outputSchema"),
-            bad("a schema of 16,385 two-byte characters", job(json!({"agent": "reviewer", "outputSchema": "é".repeat(16_385)})), "spec.outputSchema"),
+            bad("a schema of 32,769 bytes", job(json!({"agent": "reviewer", "outputSchema": format!("{{{}", "a".repeat(32_768))})), "spec.outputSchema"),
+            bad("a schema of 16,385 two-byte characters", job(json!({"agent": "reviewer", "outputSchema": format!("{{{}", "é".repeat(16_385))})), "spec.outputSchema"),
+            bad("a schema that is a list", job(json!({"agent": "reviewer", "outputSchema": "[]"})), "spec.outputSchema"),
+            bad("a schema that is a truth", job(json!({"agent": "reviewer", "outputSchema": " true"})), "spec.outputSchema"),
             bad("a model that is an option", job(json!({"agent": "reviewer", "model": "--resume"})), "spec.model"),
         ],
     )
@@ -160,7 +162,12 @@ async fn bad_agents_are_refused() {
             ),
             bad(
                 "a schema of 16,385 two-byte characters",
-                agent(json!({"outputSchema": "é".repeat(16_385)})),
+                agent(json!({"outputSchema": format!("{{{}", "é".repeat(16_385))})),
+                "spec.outputSchema",
+            ),
+            bad(
+                "a schema that is a list",
+                agent(json!({"outputSchema": "[]"})),
                 "spec.outputSchema",
             ),
             bad(
