@@ -19,10 +19,13 @@ use super::{
     run::{self, Format},
     view::{self, JobView, short},
 };
-use crate::api::job::{JobSpec, ResumeFrom};
+use crate::api::job::{JobSpec, ResumeFrom, ResumedFrom};
 
 /// What an agent is told that continues with a session of another Job: Claude Code's own words.
 const GO_ON: &str = "Continue from where you left off.";
+
+/// As many earlier Jobs of a session are asked what they cost: each is a request.
+const MOST_LINKS: usize = 32;
 
 /// Continue a Job's session: in the Job itself if it is paused, in a new Job if it has ended
 #[derive(Debug, clap::Args)]
@@ -32,9 +35,9 @@ const GO_ON: &str = "Continue from where you left off.";
 
 A paused Job continues in a new pod. For a Job that has ended, a new Job is created: it has the same session,
 and the model, timeout and outputSchema that the old one set itself; everything else comes from the Agent as
-it is now, and turns and budget are counted from zero. The name of the Job that continues is printed. In both
-cases files in the old pod are lost unless they are in a volume. With --follow, the exit code tells the
-Job's outcome. @last works only for a Job that you created with herdctl.
+it is now, and turns and budget are counted from zero. You can resume an ended Job more than once: each new Job
+works on its own copy of the session. The name of the Job that continues is printed. In both cases files in
+the old pod are lost unless they are in a volume. With --follow, the exit code tells the Job's outcome. @last works only for a Job that you created with herdctl.
 
 {}", Exit::help()))]
 pub struct Resume {
@@ -60,7 +63,7 @@ impl Resume {
         let prompt = prompt.transpose()?;
         let job = id::find_to_change(&cluster, &self.id, "resume").await?;
         let (job, from, note) = if job.is_final() {
-            let note = continues(&job);
+            let note = continues(&cluster, &job).await;
             let job = in_a_new_job(&cluster, &job, prompt, out).await?;
             (job, From::TheStart, note)
         } else {
@@ -200,8 +203,8 @@ pub fn has_session(job: &JobView) -> bool {
 }
 
 /// `continues session 4be1 of 7f3c, $0.11 spent before`.
-fn continues(job: &JobView) -> String {
-    let spent = job.field("/status/progress/costUSD").map(view::cost);
+async fn continues(cluster: &Cluster, job: &JobView) -> String {
+    let spent = spent(cluster, job).await;
     let spent = spent.map(|spent| format!(", {spent} spent before"));
     format!(
         "continues session {} of {}{}",
@@ -209,4 +212,24 @@ fn continues(job: &JobView) -> String {
         short(job.name()),
         spent.unwrap_or_default()
     )
+}
+
+/// What the Jobs cost that worked on this session, one after the other. One that is gone, or can't be read,
+/// hides what was before it.
+async fn spent(cluster: &Cluster, job: &JobView) -> Option<String> {
+    let of = |job: &JobView| job.field::<f64>("/status/progress/costUSD");
+    let before = |job: &JobView| job.field::<ResumedFrom>("/status/resumedFrom");
+    let (mut dollars, mut earlier) = (of(job)?, before(job));
+    for _ in 0..MOST_LINKS {
+        let Some(pinned) = &earlier else { break };
+        let found = cluster.job(&pinned.job).await.ok().flatten();
+        let Some(found) = found.filter(|found| found.0.metadata.uid.as_ref() == Some(&pinned.uid))
+        else {
+            break;
+        };
+        dollars += of(&found).unwrap_or_default();
+        earlier = before(&found);
+    }
+    let least = if earlier.is_some() { "at least " } else { "" };
+    Some(format!("{least}{}", view::cost(dollars)))
 }

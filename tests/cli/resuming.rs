@@ -234,6 +234,40 @@ async fn the_session_of_an_ended_job_goes_on_in_one_new_job() {
 }
 
 #[tokio::test]
+async fn what_a_session_cost_is_the_sum_over_all_jobs_that_worked_on_it() {
+    let cluster = ended();
+    // The first of the session, the one that continued it, and a: the last.
+    let earlier = |name: &str, dollars: f64, from: Value| {
+        let progress = json!({"turns": 1, "costUSD": dollars, "inputTokens": 1, "outputTokens": 1});
+        cluster.job(
+            name,
+            60,
+            json!({"phase": "completed", "progress": progress, "resumedFrom": from}),
+        );
+        cluster.look().jobs[name]["metadata"]["uid"].clone()
+    };
+    let first = earlier("first", 1.0, Value::Null);
+    let second = earlier("second", 0.2, json!({"job": "first", "uid": first}));
+    cluster.change(|world| {
+        let mut job = world.jobs["a"].clone();
+        job["status"]["progress"]["costUSD"] = 0.03.into();
+        job["status"]["resumedFrom"] = json!({"job": "second", "uid": second});
+        world.put(job);
+    });
+    let resume = ["jobs", "resume", "a"];
+    let ran = cluster.program.run(&resume).await.exits(0);
+    ran.says(&["continues session 4be1 of a, $1.23 spent before\n"]);
+    // Another Job that has the first one's name by now is not asked.
+    cluster.change(|world| {
+        let mut job = world.jobs["first"].clone();
+        job["metadata"]["uid"] = "another".into();
+        world.put(job);
+    });
+    let ran = cluster.program.run(&resume).await.exits(0);
+    ran.says(&["continues session 4be1 of a, at least $0.23 spent before\n"]);
+}
+
+#[tokio::test]
 async fn without_a_prompt_the_agent_is_told_to_go_on() {
     let cluster = ended();
     let ran = cluster
