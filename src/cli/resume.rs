@@ -37,7 +37,8 @@ A paused Job continues in a new pod. For a Job that has ended, a new Job is crea
 and the model, timeout and outputSchema that the old one set itself; everything else comes from the Agent as
 it is now, and turns and budget are counted from zero. You can resume an ended Job more than once: each new Job
 works on its own copy of the session. The name of the Job that continues is printed. In both cases files in
-the old pod are lost unless they are in a volume. With --follow, the exit code tells the Job's outcome. @last works only for a Job that you created with herdctl.
+the old pod are lost unless they are in a volume. With --follow, the exit code tells the Job's outcome. @last
+works only for a Job that you created with herdctl.
 
 {}", Exit::help()))]
 pub struct Resume {
