@@ -12,7 +12,7 @@ use super::{
     id::{self, JobId},
     name::Name,
     out::Out,
-    play::{Form, Player, Stop},
+    play::{Form, Last, Player, Stop},
     record::{Record, STORE_PATIENCE, Wanted},
     render::{Detail, Whole},
     stages, time,
@@ -62,7 +62,7 @@ impl Logs {
         };
         let mut tail = self.first_lines();
         loop {
-            let mut player = self.player(&name);
+            let mut player = self.player(&name, tail.is_some());
             let troubles = match &job {
                 Some(_) if self.follow => stages::troubles(&cluster, &name).left_stream(),
                 _ => stream::pending().right_stream(),
@@ -88,7 +88,7 @@ impl Logs {
         }
     }
 
-    fn player(&self, name: &str) -> Player {
+    fn player(&self, name: &str, more_before: bool) -> Player {
         let detail = Detail {
             level: self.level,
             full: self.full,
@@ -96,7 +96,9 @@ impl Logs {
         let whole = self.tail.is_none() && self.since.is_none();
         let player = Player::new(name, self.output, detail, whole);
         match self.tail {
-            Some(lines) if !self.shows_every_line() && lines > 0 => player.only_last(lines),
+            Some(lines) if !self.shows_every_line() && lines > 0 => {
+                player.only(Last { lines, more_before })
+            }
             _ => player,
         }
     }

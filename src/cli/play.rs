@@ -39,8 +39,17 @@ pub enum Stop {
     /// The person pressed Ctrl-C.
     Left,
     /// Of the lines that came fewer are shown than were wanted, and there are lines before them. Only with
-    /// [`Player::only_last`].
+    /// [`Player::only`].
     TooFew,
+}
+
+/// The end of what was there at first.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Last {
+    /// So many lines, as they are printed.
+    pub lines: u64,
+    /// Where they are too few, there may be more in lines of the record before the first that came.
+    pub more_before: bool,
 }
 
 /// Shows lines, and counts them.
@@ -53,8 +62,8 @@ pub struct Player {
     /// How many lines came, and how many of them were shown.
     pub seen: u64,
     pub shown: u64,
-    /// Only so many lines are printed of what was there at first.
-    last: Option<u64>,
+    /// Of what was there at first, only the end is printed.
+    last: Option<Last>,
 }
 
 enum Shows {
@@ -79,11 +88,11 @@ impl Player {
         }
     }
 
-    /// Of what is there at first, only the last lines that are printed at all.
+    /// Prints only the end of what is there at first.
     #[must_use]
-    pub fn only_last(self, lines: u64) -> Self {
+    pub fn only(self, last: Last) -> Self {
         Player {
-            last: Some(lines),
+            last: Some(last),
             ..self
         }
     }
@@ -101,8 +110,8 @@ impl Player {
         out: &mut Out,
     ) -> Result<Stop, CliError> {
         let mut reader = match self.last {
-            Some(lines) => {
-                out.hold(lines);
+            Some(last) => {
+                out.hold(last.lines);
                 reader.tell_now()
             }
             None => reader,
@@ -118,7 +127,7 @@ impl Player {
 
     /// True where lines are still held back, and are too few.
     fn is_short(&self, reader: &Reader, out: &Out) -> bool {
-        let short = |last| out.held_lines() < last;
+        let short = |last: Last| last.more_before && out.held_lines() < last.lines;
         reader.is_late() && self.last.is_some_and(short)
     }
 
@@ -211,10 +220,8 @@ fn whole(lines: u64, digest: Option<&Sha256>) -> Option<Whole> {
 fn complete(line: &[u8]) -> Result<Stop, CliError> {
     let outcome = Event::of(line).and_then(|event| event.outcome());
     let (phase, exit_reason) = outcome.ok_or_else(|| {
-        CliError::new(
-            "the last line of the output tells an outcome that this program does not know",
-        )
-        .next("update herdctl to the version of the cluster's")
+        CliError::new("the last line of the output has an outcome that this herdctl does not know")
+            .next("update herdctl to the version in the cluster")
     })?;
     Ok(Stop::Complete(phase, exit_reason))
 }

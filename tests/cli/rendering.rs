@@ -313,6 +313,19 @@ async fn a_tail_is_looked_for_as_far_back_as_it_takes() {
 }
 
 #[tokio::test]
+async fn a_tail_since_a_time_is_looked_for_no_further_back() {
+    for tail in ["1", "2", "20"] {
+        let ran = logs(
+            "success",
+            &["--tail", tail, "--since", "2026-01-02T12:04:34"],
+        )
+        .await;
+        let lines = tail.parse::<usize>().unwrap().min(2);
+        assert_eq!(ran.stdout.lines().count(), lines, "{tail}: {ran:#?}");
+    }
+}
+
+#[tokio::test]
 async fn a_followed_tail_shows_the_last_lines_and_then_what_comes() {
     let cluster = Cluster::start();
     cluster.job("j", 60, json!({"phase": "running"}));
