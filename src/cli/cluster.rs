@@ -27,7 +27,7 @@ pub const PAGE: u32 = 500;
 /// A list whose next page has expired is begun again so often, since it is then another list.
 const LISTS: usize = 5;
 /// What Kubernetes answers when it no longer knows the token of a page.
-const GONE: u16 = 410;
+pub const GONE: u16 = 410;
 
 /// Which Jobs, by what the API server can tell apart.
 #[derive(Clone, Debug, Default)]

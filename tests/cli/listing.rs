@@ -292,6 +292,18 @@ async fn in_a_pipe_a_watch_is_a_line_for_each_change() {
 }
 
 #[tokio::test]
+async fn a_watch_whose_first_list_has_expired_begins_again() {
+    let cluster = some();
+    cluster.fail("continue=", 1, 410, expired());
+    let mut watch = cluster.program.start(&["jobs", "list", "-w", "-o", "name"]);
+    for name in ["fresh", "nightly", &minted("7f3c0a1b")] {
+        assert_eq!(watch.line().await, format!("job.herdctl.dev/{name}\n"));
+    }
+    watch.interrupt();
+    assert_eq!(watch.rest().await.stderr, "");
+}
+
+#[tokio::test]
 async fn a_watch_that_is_not_allowed_ends() {
     let cluster = some();
     let words = r#"jobs.herdctl.dev is forbidden: User "dev" cannot watch resource "jobs" in API group "herdctl.dev""#;

@@ -13,7 +13,7 @@ use tokio::time::Instant;
 
 use super::{Format, List, newest_first};
 use crate::cli::{
-    cluster::{Cluster, PAGE},
+    cluster::{Cluster, GONE, PAGE},
     error::CliError,
     exit::Exit,
     out::Out,
@@ -53,7 +53,9 @@ impl List {
                             return Err(refusal);
                         }
                     }
-                    view.broken(&error, out);
+                    if !is_expired(&error) {
+                        view.broken(&error, out);
+                    }
                 }
             }
         }
@@ -226,6 +228,14 @@ impl<'a> View<'a> {
             ));
         }
     }
+}
+
+/// A page of the list has expired; the watcher begins the list again.
+fn is_expired(error: &watcher::Error) -> bool {
+    let watcher::Error::InitialListFailed(kube::Error::Api(status)) = error else {
+        return false;
+    };
+    status.code == GONE
 }
 
 fn key(job: &JobView) -> (String, String) {
