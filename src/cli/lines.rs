@@ -36,7 +36,7 @@ impl Lines {
         }
         if self.held.len() + bytes.len() > MAX_BYTES {
             return Err(CliError::new(format!(
-                "a line of the output is longer than {MAX_BYTES} bytes: this is no record of ours"
+                "a line of the output is longer than {MAX_BYTES} bytes: this is not a record of herdctl's"
             )));
         }
         self.held.extend_from_slice(bytes);

@@ -60,9 +60,9 @@ impl Named {
             Ok(Some(job)) if *self == Named::Minted => Ok(job),
             Ok(None) => Err(error),
             Ok(Some(_)) | Err(_) => Err(error
-                .leads_to(format!("it is not known whether Job {name} was made"))
+                .leads_to(format!("it is not known whether Job {name} was created"))
                 .next(format!(
-                    "see before you try again: {{program}} jobs show {}",
+                    "check before you try again: {{program}} jobs show {}",
                     short(name)
                 ))),
         }

@@ -375,9 +375,9 @@ async fn a_job_that_may_have_been_made_is_to_be_looked_for_first() {
         .await
         .exits(1);
     ran.says(&[
-        "error: it is not known whether Job x was made",
+        "error: it is not known whether Job x was created",
         "because: can't reach the API server",
-        "next: see before you try again: herdctl jobs show x",
+        "next: check before you try again: herdctl jobs show x",
     ]);
     // Nobody can say.
     let cluster = with_agent();

@@ -65,7 +65,7 @@ impl OutputError {
     /// An answer that no gateway of ours gives.
     pub fn strange(error: impl fmt::Display) -> Self {
         OutputError::Refused(Box::new(
-            CliError::new("the output API answered something that is no record").because(error),
+            CliError::new("the output API answered something that is not a record").because(error),
         ))
     }
 
@@ -146,6 +146,6 @@ fn no_output_api(record: Record) -> CliError {
         "the cluster at {} has no output API",
         record.cluster.server
     ))
-    .because("nobody serves output-v1.herdctl.dev")
+    .because("output-v1.herdctl.dev is not served")
     .next("the Job continues; see what is installed: kubectl get apiservice output-v1.herdctl.dev")
 }

@@ -126,7 +126,7 @@ impl Check {
                 "line {line} is torn: its pod died while it was written"
             ))
         } else {
-            Finding::Differs(format!("line {line} is no event"))
+            Finding::Differs(format!("line {line} is not an event"))
         });
     }
 
