@@ -9,7 +9,7 @@ use clap::{
 };
 
 use self::{
-    cluster::{Cluster, connect::Connection},
+    cluster::{Cluster, connect::Connection, plugin::Stdin},
     error::CliError,
     exit::Exit,
     out::Out,
@@ -93,7 +93,17 @@ struct Session {
 
 impl Session {
     async fn cluster(&self) -> Result<Cluster, CliError> {
-        self.connection.open().await
+        self.connection.open(Stdin::Free).await
+    }
+
+    /// For a verb that has read a prompt already, perhaps from standard input.
+    async fn cluster_after(&self, stdin: Stdin) -> Result<Cluster, CliError> {
+        self.connection.open(stdin).await
+    }
+
+    /// Only what the configuration says: nobody is asked, and no login is needed.
+    fn cluster_unasked(&self) -> Result<Cluster, CliError> {
+        self.connection.look()
     }
 }
 

@@ -11,12 +11,26 @@ use kube::{
 };
 use serde_json::{Value, json};
 
-use self::explain::{Request, Scope, explain, no_answer};
+use self::{
+    connect::Who,
+    explain::{Request, Scope, explain, no_answer},
+};
 use super::{error::CliError, view::JobView};
 use crate::api::{agent::Agent, job::Job};
 
+mod certificates;
 pub mod connect;
+mod connector;
 pub mod explain;
+mod impersonation;
+mod kubeconfig;
+mod login;
+pub mod plugin;
+mod pod;
+mod proxy;
+mod server;
+mod transport;
+mod trust;
 
 /// Whose fields these are, for `kubectl get --show-managed-fields`.
 const FIELD_MANAGER: &str = "herdctl";
@@ -52,6 +66,8 @@ pub struct Cluster {
     /// The API server's address, for error messages.
     pub server: String,
     pub namespace: String,
+    /// Who asks, for error messages.
+    who: Who,
     jobs: ApiResource,
 }
 
@@ -275,6 +291,7 @@ impl Cluster {
     pub fn request<'a>(&'a self, verb: &'static str, resource: &'static str) -> Request<'a> {
         Request {
             server: &self.server,
+            who: &self.who,
             verb,
             resource,
             scope: Scope::Namespace(&self.namespace),

@@ -5,7 +5,7 @@ use std::{fmt, io};
 use super::exit::Exit;
 
 /// Why a verb ends early.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub enum CliError {
     /// The reader of our output has seen enough: `herdctl jobs logs X | head`.
     Closed,
@@ -13,7 +13,7 @@ pub enum CliError {
 }
 
 /// An error in words.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct Complaint {
     pub exit: Exit,
     /// What failed, in a sentence without its full stop.

@@ -5,27 +5,38 @@ use std::{
     io::{self, IsTerminal, Read},
 };
 
-use super::{error::CliError, exit::Exit, out::Out};
+use super::{cluster::plugin::Stdin, error::CliError, exit::Exit, out::Out};
 use crate::api::agent::MAX_PROMPT_BYTES;
 
 /// The prompt that the argument means. `without`: what happens where --prompt is left out.
-pub fn read(text: &str, without: &str, out: &mut Out) -> Result<String, CliError> {
-    let (prompt, whence) = match (text, text.strip_prefix('@')) {
-        ("-", _) => (read_stdin(out)?, "from standard input".to_owned()),
-        (_, Some(itself)) if itself.starts_with('@') => {
-            (itself.to_owned(), "of --prompt".to_owned())
-        }
+pub fn read(text: &str, without: &str, out: &mut Out) -> Result<Prompt, CliError> {
+    let (bytes, whence, stdin) = match (text, text.strip_prefix('@')) {
+        ("-", _) => (
+            read_stdin(out)?,
+            "from standard input".to_owned(),
+            Stdin::Taken,
+        ),
+        (_, Some(itself)) if itself.starts_with('@') => (
+            itself.as_bytes().to_vec(),
+            "of --prompt".to_owned(),
+            Stdin::Free,
+        ),
         (_, Some(path)) => {
-            let read = fs::read_to_string(path).map_err(|error| {
+            let read = fs::read(path).map_err(|error| {
                 CliError::new(format!("can't read the prompt from the file {path:?}"))
                     .because(error)
                     .next("--prompt @FILE reads a file; a prompt that itself begins with @ is written with @@")
                     .exit(Exit::Usage)
             })?;
-            (read, format!("in {path}"))
+            (read, format!("in {path}"), Stdin::Free)
         }
-        (text, None) => (text.to_owned(), "of --prompt".to_owned()),
+        (text, None) => (
+            text.as_bytes().to_vec(),
+            "of --prompt".to_owned(),
+            Stdin::Free,
+        ),
     };
+    let prompt = String::from_utf8(bytes).map_err(|error| no_text(&whence, error.as_bytes()))?;
     if prompt.trim().is_empty() {
         return Err(CliError::usage(format!("the prompt {whence} is empty"))
             .next(format!("leave --prompt out {without}")));
@@ -38,7 +49,28 @@ pub fn read(text: &str, without: &str, out: &mut Out) -> Result<String, CliError
         .next("shorten it, or let the agent read the rest from a file"));
     }
     warn_of_command(&prompt, "the prompt", out);
-    Ok(prompt)
+    Ok(Prompt {
+        text: prompt,
+        stdin,
+    })
+}
+
+/// A prompt, and what is left of standard input after it.
+pub struct Prompt {
+    pub text: String,
+    pub stdin: Stdin,
+}
+
+/// Bytes that are no text, with the place of the first.
+fn no_text(whence: &str, bytes: &[u8]) -> CliError {
+    let good = bytes.utf8_chunks().next().map_or("", |chunk| chunk.valid());
+    let offset = good.len();
+    let byte = bytes.get(offset).copied().unwrap_or_default();
+    let line = good.matches('\n').count() + 1;
+    CliError::usage(format!(
+        "the prompt {whence} is not UTF-8: the byte 0x{byte:02x} at offset {offset}, in line {line}"
+    ))
+    .next("convert it, for example from Latin-1: iconv -f LATIN1 -t UTF-8; or let the agent read the file itself")
 }
 
 /// Claude Code takes a prompt that begins with a slash for one of its own commands, if it has one of that
@@ -52,15 +84,14 @@ pub fn warn_of_command(prompt: &str, what: &str, out: &mut Out) {
     }
 }
 
-fn read_stdin(out: &mut Out) -> Result<String, CliError> {
-    let unreadable = || CliError::usage("can't read the prompt from standard input");
+fn read_stdin(out: &mut Out) -> Result<Vec<u8>, CliError> {
     if io::stdin().is_terminal() {
         out.say("type the prompt; Ctrl-D ends it");
     }
     let mut bytes = Vec::new();
     let mut stdin = io::stdin().lock();
-    stdin
-        .read_to_end(&mut bytes)
-        .map_err(|error| unreadable().because(error))?;
-    String::from_utf8(bytes).map_err(|error| unreadable().because(error))
+    stdin.read_to_end(&mut bytes).map_err(|error| {
+        CliError::usage("can't read the prompt from standard input").because(error)
+    })?;
+    Ok(bytes)
 }

@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 use super::{
     Session,
     ask::{Asked, ask},
-    cluster::Cluster,
+    cluster::{Cluster, plugin::Stdin},
     error::CliError,
     exit::Exit,
     follow::{self, From},
@@ -58,10 +58,13 @@ pub struct Resume {
 
 impl Resume {
     pub async fn run(self, session: &Session, out: &mut Out) -> Result<Exit, CliError> {
-        let cluster = session.cluster().await?;
+        // Before a login plugin can take it from standard input.
         let prompt = self.prompt.as_deref();
         let prompt = prompt.map(|text| prompt::read(text, "to send a note to continue", out));
         let prompt = prompt.transpose()?;
+        let stdin = prompt.as_ref().map_or(Stdin::Free, |prompt| prompt.stdin);
+        let prompt = prompt.map(|prompt| prompt.text);
+        let cluster = session.cluster_after(stdin).await?;
         let job = id::find_to_change(&cluster, &self.id, "resume").await?;
         let (job, from, note) = if job.is_final() {
             let note = continues(&cluster, &job).await;

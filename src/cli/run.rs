@@ -4,14 +4,14 @@ use kube::ResourceExt;
 
 use super::{
     Session,
-    cluster::{Cluster, Write},
+    cluster::{Cluster, Write, plugin::Stdin},
     error::CliError,
     exit::Exit,
     follow,
     make::{self, Named},
     name::{self, Name},
     out::Out,
-    prompt,
+    prompt::{self, Prompt},
 };
 use crate::api::{
     duration::DurationText,
@@ -74,8 +74,16 @@ pub enum Format {
 
 impl Run {
     pub async fn run(self, session: &Session, out: &mut Out) -> Result<Exit, CliError> {
-        let cluster = session.cluster().await?;
-        let job = self.manifest(&cluster, out)?;
+        // Before a login plugin can take it from standard input.
+        let prompt = self.prompt.as_deref();
+        let prompt = prompt.map(|text| prompt::read(text, "to use the Agent's own", out));
+        let prompt = prompt.transpose()?;
+        let stdin = prompt.as_ref().map_or(Stdin::Free, |prompt| prompt.stdin);
+        let cluster = match self.dry_run {
+            Some(DryRun::Client) => session.cluster_unasked()?,
+            _ => session.cluster_after(stdin).await?,
+        };
+        let job = self.manifest(&cluster, prompt);
         match self.dry_run {
             Some(DryRun::Client) => {
                 print_dry(self.output, &job, &job.name_any(), "dry run", out)?;
@@ -103,17 +111,15 @@ impl Run {
         Ok(Exit::Done)
     }
 
-    fn manifest(&self, cluster: &Cluster, out: &mut Out) -> Result<Job, CliError> {
-        let prompt = self.prompt.as_deref();
-        let prompt = prompt.map(|text| prompt::read(text, "to use the Agent's own", out));
+    fn manifest(&self, cluster: &Cluster, prompt: Option<Prompt>) -> Job {
         let spec = JobSpec {
             agent: self.agent.to_string(),
-            prompt: prompt.transpose()?,
+            prompt: prompt.map(|prompt| prompt.text),
             model: self.model.clone(),
             timeout: self.timeout.clone(),
             ..JobSpec::default()
         };
-        Ok(self.named().manifest(cluster, spec))
+        self.named().manifest(cluster, spec)
     }
 
     fn named(&self) -> Named {

@@ -93,6 +93,10 @@ impl Cluster {
         }
     }
 
+    pub fn port(&self) -> u16 {
+        self.port
+    }
+
     /// Changes the world; whoever watches sees it.
     pub fn change<T>(&self, change: impl FnOnce(&mut World) -> T) -> T {
         let done = change(&mut self.look());

@@ -29,9 +29,10 @@ async fn a_broken_kubeconfig_says_what_is_wrong_with_it() {
     fs::write(program.kubeconfig(), "clusters: 5").unwrap();
     let ran = program.run(&["jobs", "list"]).await.exits(1);
     ran.says(&[
-        "error: the kubeconfig can't be used",
+        "error: the kubeconfig /",
+        "/config can't be used",
         "because: ",
-        "clusters",
+        "line 1",
     ]);
 }
 
@@ -44,6 +45,7 @@ async fn an_unknown_context_is_named() {
         .exits(1);
     ran.says(&[
         "error: the kubeconfig has no context elsewhere",
+        "/config has the contexts here",
         "get-contexts",
     ]);
 }
@@ -91,7 +93,10 @@ async fn a_cluster_that_cannot_be_connected_to_is_no_namespace() {
     program.write_kubeconfig(&cluster, NAMESPACE);
     let ran = program.run(&["jobs", "list"]).await.exits(1);
     assert!(!ran.stderr.contains("namespaces"), "{ran:#?}");
-    ran.says(&["error: failed to connect to the cluster\n"]);
+    ran.says(&[
+        "error: proxy-url of the cluster here in /",
+        "because: it must begin with http://, https:// or socks5://",
+    ]);
 }
 
 /// A TLS server with a certificate of its own making.
@@ -129,8 +134,9 @@ async fn an_unknown_user_is_told_to_log_in() {
     );
     let ran = cluster.program.run(&["jobs", "list"]).await.exits(1);
     ran.says(&[
-        "error: the API server does not know you",
-        "next: log in again",
+        "error: the API server does not know you: the user dev in /",
+        "/config has no credentials",
+        "next: log in",
     ]);
 }
 
@@ -156,7 +162,7 @@ async fn a_missing_right_is_named_with_who_can_give_it() {
         "error: you may not create jobs.herdctl.dev job-",
         "in namespace team-a",
         "because: jobs.herdctl.dev is forbidden: User \"jane\"",
-        "kubectl create rolebinding herd-edit-jane --namespace team-a --clusterrole=edit --user=jane",
+        "next: ask an administrator of team-a for the role edit: kubectl create rolebinding herd-edit-jane --namespace team-a --clusterrole=edit --user=jane",
     ]);
 }
 
@@ -222,8 +228,62 @@ async fn the_right_to_read_output_is_told_apart() {
         .exits(1);
     ran.says(&[
         "you may not get joboutputs/log job-7f3c0a1b",
+        "next: the role view does not read output, unless the chart is installed with rbac.viewOutput=true",
+        "next: or ask an administrator of team-a for the role edit: kubectl create rolebinding",
         "--clusterrole=edit --user=jane",
     ]);
+}
+
+/// Who asks, what the API server says, and what must and must not be told.
+#[tokio::test]
+async fn advice_on_rights_names_the_true_cause() {
+    let anonymous = "jobs.herdctl.dev is forbidden: User \"system:anonymous\" cannot list resource \"jobs\" in API group \"herdctl.dev\" in the namespace \"team-a\"";
+    let acting = "users \"jane\" is forbidden: User \"bob\" cannot impersonate resource \"users\" in API group \"\" at the cluster scope";
+    let group = "groups \"admins\" is forbidden: User \"bob\" cannot impersonate resource \"groups\" in API group \"\" at the cluster scope";
+    for (arguments, words, told, not_told) in [
+        (
+            &[][..],
+            anonymous,
+            "error: the API server does not know you: the user dev in /",
+            "rolebinding",
+        ),
+        (
+            &["--as", "jane"],
+            acting,
+            "error: you may not act as jane\n",
+            "clusterrole=view",
+        ),
+        (
+            &["--as", "jane"],
+            acting,
+            "next: do it as bob: leave out --as",
+            "rolebinding",
+        ),
+        (
+            &["--as", "jane", "--as-group", "admins"],
+            group,
+            "error: you may not act as jane with these groups\n",
+            "rolebinding",
+        ),
+        // Whoever acts as the anonymous user has credentials.
+        (
+            &["--as", "system:anonymous"],
+            anonymous,
+            "--clusterrole=view --user=system:anonymous",
+            "no credentials",
+        ),
+    ] {
+        let cluster = Cluster::start();
+        let refusal = status(403, "Forbidden", words, json!({"kind": "jobs"}));
+        cluster.fail("/jobs", 9, 403, refusal);
+        let arguments = [arguments, &["jobs", "list"]].concat();
+        let ran = cluster.program.run(&arguments).await.exits(1);
+        assert!(
+            !ran.stderr.contains(not_told),
+            "{not_told:?} is in {ran:#?}"
+        );
+        ran.says(&[told]);
+    }
 }
 
 #[tokio::test]

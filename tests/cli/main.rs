@@ -3,6 +3,7 @@
 
 mod cancelling;
 mod cluster;
+mod connecting;
 mod errors;
 mod following;
 mod golden;
