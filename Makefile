@@ -25,8 +25,8 @@ install: ## Install herdctl for yourself, in cargo's folder of programs; also as
 	@cargo install --locked --no-default-features --features operator --path . --bin herdctl
 	@ln -sfn herdctl $(or $(CARGO_INSTALL_ROOT),$(CARGO_HOME),$(HOME)/.cargo)/bin/kubectl-herd
 
-.PHONY: test lint unit simulate chart chart-live e2e soak readme cleanup bench crds images
-test: lint unit simulate chart chart-live e2e readme cleanup ## Set everything up and pass all tests
+.PHONY: test lint unit simulate connect chart chart-live e2e soak readme cleanup bench crds images
+test: lint unit simulate connect chart chart-live e2e readme cleanup ## Set everything up and pass all tests
 lint: ## Formatting, clippy, licences and sources, shellcheck
 	@deploy/lint
 unit: ## Unit, golden and property tests: those that need no cluster
@@ -37,6 +37,8 @@ simulate: ## Simulate the controller in a world that goes wrong: SEEDS=…
 	@deploy/prerequisites rust
 	@# One test at a time: those that take long use all cores themselves.
 	@SEEDS=$(or $(SEEDS),10000) cargo test --locked --profile simulation --test simulation -- --nocapture --test-threads=1
+connect: ## Compare with kubectl how herdctl connects
+	@tests/connect/run
 chart: ## Tests of the Helm chart, without a cluster
 	@deploy/prerequisites cluster
 	@deploy/local/build
