@@ -24,7 +24,8 @@ This is the text of `--help`; a test keeps the two equal (`GOLDEN=write cargo te
 of kubectl the same program is `kubectl herd`: put it on your PATH as `kubectl-herd`, a link is enough.
 
 Data goes to standard output, messages for you to standard error. Without a terminal there is no colour and
-no question. Dates are in your own time zone.
+no question. Dates are in your own time zone. Cluster, namespace, login and proxy are found as kubectl finds
+them: [how herdctl connects](connecting.md).
 
 ## How to name a Job
 
