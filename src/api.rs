@@ -9,6 +9,8 @@ pub mod duration;
 pub mod event;
 #[cfg(feature = "operator")]
 pub mod job;
+#[cfg(feature = "operator")]
+pub mod json;
 pub mod permission_mode;
 #[cfg(feature = "operator")]
 pub mod pod_template;

@@ -1,6 +1,7 @@
 //! How our servers speak to the Kubernetes API: one way to connect, a timeout on every call, watches that
 //! notice a dead connection, and patches that carry their precondition.
 
+pub mod apply;
 pub mod backoff;
 pub mod call;
 pub mod watch;
@@ -8,6 +9,8 @@ pub mod watch;
 use std::time::Duration;
 
 use kube::{Client, Config};
+
+use crate::api::text::{Clean, LONGEST};
 
 /// A request that is not answered, other than a watch, is given up by the connection too.
 const READ_TIMEOUT: Duration = Duration::from_secs(75);
@@ -30,17 +33,17 @@ pub async fn connect() -> Result<Client, ConnectError> {
     Client::try_from(config).map_err(|error| ConnectError::Client(Box::new(error)))
 }
 
-/// An error with everything that caused it, for a log line.
+/// An error with everything that caused it, for a log line. Some of it are an API server's or a proxy's words.
 pub struct Chain<'a>(pub &'a dyn std::error::Error);
 
 impl std::fmt::Display for Chain<'_> {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(f, "{}", self.0)?;
+        let mut words = self.0.to_string();
         let mut cause = self.0.source();
         while let Some(error) = cause {
-            write!(f, ": {error}")?;
+            words.push_str(&format!(": {error}"));
             cause = error.source();
         }
-        Ok(())
+        Clean::line(&words, LONGEST).fmt(f)
     }
 }

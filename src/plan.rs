@@ -30,6 +30,8 @@ pub mod readable;
 #[cfg(feature = "operator")]
 pub mod record_status;
 #[cfg(feature = "operator")]
+pub mod redaction;
+#[cfg(feature = "operator")]
 pub mod refusal;
 #[cfg(feature = "operator")]
 pub mod seal;

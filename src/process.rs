@@ -1,11 +1,32 @@
 //! What every server of ours does as a process: it answers the kubelet's probes and ends when it is asked
 //! to.
 
-use std::net::SocketAddr;
+use std::{
+    io::{self, Write},
+    net::SocketAddr,
+};
 
 use axum::{Router, http::StatusCode, routing::get};
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use tokio::signal::unix::{SignalKind, signal};
+
+use crate::api::json;
+
+/// Where a log of JSON lines goes: names and errors in it are strangers' words, and whoever reads it has a
+/// terminal.
+pub struct PlainLog<W>(pub W);
+
+impl<W: Write> Write for PlainLog<W> {
+    /// The logger brings one whole line at a time.
+    fn write(&mut self, line: &[u8]) -> io::Result<usize> {
+        self.0.write_all(&json::plain_bytes(line.to_vec()))?;
+        Ok(line.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        self.0.flush()
+    }
+}
 
 /// Answers `/healthz` for a process that runs, and `/readyz` by `not_ready`: what it waits for, in words,
 /// or nothing. Serves until the process ends.
@@ -46,4 +67,22 @@ pub async fn terminated() -> std::io::Result<()> {
         _ = interrupt.recv() => {}
     }
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_strangers_words_in_a_log_line_are_escaped_and_mean_the_same() {
+        let mut written = Vec::new();
+        let line = serde_json::json!({"error": "a\u{1b}]0;x\u{7}\u{7f}\u{9b}2J\u{202e}\u{ffff}ö"});
+        writeln!(PlainLog(&mut written), "{line}").unwrap();
+        assert!(written.ends_with(b"\n"));
+        let text = String::from_utf8(written).unwrap();
+        let is_plain = |c: char| matches!(c, ' '..='~' | 'ö' | '\n');
+        assert!(text.chars().all(is_plain), "{text:?}");
+        let read: serde_json::Value = serde_json::from_str(&text).unwrap();
+        assert_eq!(read, line);
+    }
 }

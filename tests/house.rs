@@ -84,6 +84,14 @@ fn nobody_reads_secrets() {
 }
 
 #[test]
+fn an_apply_goes_out_in_one_place_which_escapes_what_yaml_does_not_take() {
+    assert_eq!(
+        offenders("src", &["Patch::Apply("]),
+        ["src/kubernetes/apply.rs names Patch::Apply("]
+    );
+}
+
+#[test]
 fn every_file_says_first_why_it_exists() {
     let silent = |(path, text): (PathBuf, String)| {
         let tests = path.file_name().is_some_and(|name| name == "tests.rs");

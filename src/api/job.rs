@@ -13,6 +13,7 @@ use super::{
     duration::DurationText,
     reason::{ExitReason, Phase, Reason},
     record::{Output, Progress, Report},
+    text::Clean,
     verdict::Text,
 };
 
@@ -227,11 +228,11 @@ pub struct JobStatus {
     /// The same in a sentence, with the next step where there is one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(max = 2048))]
-    pub message: Option<String>,
+    pub message: Option<Clean>,
     /// What went wrong, where the Job failed.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(max = 2048))]
-    pub error: Option<String>,
+    pub error: Option<Clean>,
     /// Claude's session of this Job.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(max = 64))]
@@ -364,7 +365,7 @@ pub struct Attempt {
     /// What Kubernetes said of its end, where the runner could not speak for itself.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(max = 1024))]
-    pub why: Option<String>,
+    pub why: Option<Clean>,
     /// Why it ended, where the Job went on without it: Suspended, or what became of its pod.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub outcome: Option<Reason>,
@@ -397,7 +398,7 @@ pub struct Condition {
     pub reason: String,
     /// The same in a sentence, for people.
     #[schemars(length(max = 2048))]
-    pub message: String,
+    pub message: Clean,
     /// When its status last changed.
     pub last_transition_time: DateTime<Utc>,
 }

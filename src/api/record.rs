@@ -5,6 +5,8 @@ use chrono::{DateTime, Utc};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use super::text::Clean;
+
 /// The verdict of an attempt, as it reached the store: whole, and with the digest of all before it proved.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Report {
@@ -18,7 +20,7 @@ pub struct Report {
     pub at: DateTime<Utc>,
     /// The runner's verdict, as JSON.
     #[schemars(length(max = 4096))]
-    pub verdict: String,
+    pub verdict: Clean,
 }
 
 /// How far the agent is; written at most every 5 s.
@@ -40,7 +42,7 @@ pub struct Progress {
     /// The tool that was called last.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(max = 128))]
-    pub last_tool: Option<String>,
+    pub last_tool: Option<Clean>,
 }
 
 /// Where the output is, and how much of it; digest and seal once it is complete.

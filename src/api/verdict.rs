@@ -7,7 +7,10 @@ use std::collections::BTreeMap;
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 
-use super::reason::{ExitReason, Phase, Reason};
+use super::{
+    reason::{ExitReason, Phase, Reason},
+    text::Clean,
+};
 
 /// The kubelet keeps this many bytes of a termination message.
 pub const MAX_BYTES: usize = 4096;
@@ -23,8 +26,8 @@ pub struct Verdict {
     pub phase: Phase,
     pub exit_reason: ExitReason,
     pub reason: Reason,
-    /// One or two sentences for the person at the terminal; control characters are cleaned.
-    pub message: String,
+    /// One or two sentences for the person at the terminal.
+    pub message: Clean,
     /// The last `result` line of the stream, if there was one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub result: Option<ResultLine>,
@@ -48,9 +51,9 @@ pub struct Verdict {
     pub cost_before_usd: Option<f64>,
     /// Token counts of the last result line, by the API's names; numbers only.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
-    pub usage: BTreeMap<String, u64>,
+    pub usage: BTreeMap<Clean, u64>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub session_id: Option<String>,
+    pub session_id: Option<Clean>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub started_at: Option<DateTime<Utc>>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -62,29 +65,29 @@ pub struct Verdict {
     pub text: Option<Text>,
     /// The CLI's last words on its standard error, cut to what fits.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub stderr: Option<String>,
+    pub stderr: Option<Clean>,
 }
 
-/// The deciding fields of a `result` line, as the CLI wrote them.
+/// The deciding fields of a `result` line, in the CLI's words.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct ResultLine {
     #[serde(default)]
-    pub subtype: String,
+    pub subtype: Clean,
     #[serde(default)]
     pub is_error: bool,
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub terminal_reason: Option<String>,
+    pub terminal_reason: Option<Clean>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub stop_reason: Option<String>,
+    pub stop_reason: Option<Clean>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub api_error_status: Option<u16>,
     /// The first of `errors`, or the text of `result` when `is_error`; shortened.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub error: Option<String>,
+    pub error: Option<Clean>,
     /// The API's word for its error, else the CLI's, from the assistant line that told of it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub error_kind: Option<String>,
+    pub error_kind: Option<Clean>,
     /// How many tool calls were denied.
     #[serde(default, skip_serializing_if = "is_zero")]
     pub denied: u64,
@@ -126,7 +129,7 @@ pub struct Segment {
     pub bytes: u64,
     pub lines: u64,
     /// SHA-256, lower-case hex.
-    pub sha256: String,
+    pub sha256: Clean,
 }
 
 /// A text and whether it was cut.
@@ -135,7 +138,7 @@ pub struct Segment {
 pub struct Text {
     /// The text, or its beginning.
     #[cfg_attr(feature = "operator", schemars(length(max = 2048)))]
-    pub text: String,
+    pub text: Clean,
     /// True: there was more; herdctl jobs result prints all of it.
     #[serde(default)]
     pub truncated: bool,
@@ -225,11 +228,8 @@ impl Verdict {
     }
 }
 
-fn shorten(text: &mut String, excess: usize) -> bool {
-    let was = text.len();
-    let kept = super::text::cut(text, was.saturating_sub(excess)).len();
-    text.truncate(kept);
-    kept < was
+fn shorten(text: &mut Clean, excess: usize) -> bool {
+    text.shorten(text.len().saturating_sub(excess))
 }
 
 fn is_zero(count: &u64) -> bool {
@@ -243,6 +243,8 @@ mod tests {
     use super::*;
 
     fn verdict(text: String, stderr: String, message: String, rest: String) -> Verdict {
+        let [text, stderr, message, rest] =
+            [text, stderr, message, rest].map(|it| Clean::lines(&it, usize::MAX));
         Verdict {
             phase: Phase::Failed,
             exit_reason: ExitReason::Error,
@@ -278,7 +280,7 @@ mod tests {
             verdict(long.clone(), "stderr".into(), "message".into(), "s".into()).to_message();
         let read: Verdict = serde_json::from_str(&message).unwrap();
         let text = read.text.unwrap();
-        assert!(text.truncated && text.text.len() > 3000 && long.starts_with(&text.text));
+        assert!(text.truncated && text.text.len() > 3000 && long.starts_with(text.text.as_str()));
         assert_eq!(
             (read.message.as_str(), read.stderr.as_deref()),
             ("message", Some("stderr"))

@@ -4,11 +4,16 @@ use std::{error::Error, fs, net::SocketAddr, path::PathBuf, process::ExitCode};
 
 use clap::{Args, Parser, Subcommand};
 use herdctl::{
-    api::{crds, duration::DurationText},
+    api::{
+        crds,
+        duration::DurationText,
+        text::{Clean, LONGEST},
+    },
     controller::{self, Options},
     gateway::{self, certificate::Subject, store_ca::Published},
     kubernetes,
     plan::{settings::Settings, uninstall::RunningJobs},
+    process::PlainLog,
     store, uninstall,
 };
 use k8s_openapi::api::core::v1::{EnvVar, ResourceRequirements};
@@ -187,10 +192,11 @@ fn main() -> ExitCode {
 }
 
 fn complain(error: &dyn Error) {
-    eprintln!("herd-operator: {error}");
+    let clean = |error: &dyn Error| Clean::line(&error.to_string(), LONGEST);
+    eprintln!("herd-operator: {}", clean(error));
     let mut cause = error.source();
     while let Some(error) = cause {
-        eprintln!("  because: {error}");
+        eprintln!("  because: {}", clean(error));
         cause = error.source();
     }
 }
@@ -303,7 +309,7 @@ fn start_logging() {
         // Spans lie in each other nowhere here: the list would say the same once more.
         .with_span_list(false)
         .with_env_filter(filter)
-        .with_writer(std::io::stderr)
+        .with_writer(|| PlainLog(std::io::stderr()))
         .init();
 }
 

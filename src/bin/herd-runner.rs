@@ -6,6 +6,7 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
+use herdctl::api::text::{Clean, LONGEST};
 use herdctl::runner::translate::replay;
 use herdctl::runner::{exec, install, ship};
 
@@ -66,7 +67,8 @@ fn said<E: Display>(command: &str, result: Result<(), E>) -> ExitCode {
     match result {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
-            eprintln!("herd-runner {command}: {error}");
+            let words = Clean::line(&error.to_string(), LONGEST);
+            eprintln!("herd-runner {command}: {words}");
             ExitCode::FAILURE
         }
     }

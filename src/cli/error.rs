@@ -3,6 +3,7 @@
 use std::{fmt, io};
 
 use super::exit::Exit;
+use crate::api::text::Clean;
 
 /// Why a verb ends early.
 #[derive(Clone, Debug)]
@@ -58,9 +59,9 @@ impl CliError {
         /// More is a proxy's HTML page, which does not help.
         const MAX_WORDS: usize = 1024;
         if let CliError::Told(complaint) = &mut self {
-            let words = crate::api::text::one_line(&words.to_string(), MAX_WORDS);
+            let words = Clean::line(&words.to_string(), MAX_WORDS);
             if !words.is_empty() {
-                complaint.because.push(words);
+                complaint.because.push(words.into());
             }
         }
         self

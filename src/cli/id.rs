@@ -15,7 +15,7 @@ use super::{
     name::{self, Name},
     view::{self, JobView, MINTED, short},
 };
-use crate::api::text::one_line;
+use crate::api::text::Clean;
 
 /// So many neighbours help; more are a list.
 const NEAREST: usize = 3;
@@ -99,7 +99,7 @@ async fn check_creator(
     match cluster.user().await {
         Some(user) if user == creator => Ok(()),
         user => {
-            let creator = one_line(creator, 64);
+            let creator = Clean::line(creator, 64);
             let what = match user {
                 Some(_) => format!("{is}, created by {creator} and not by you"),
                 None => format!(

@@ -10,6 +10,7 @@ use super::{
     error::CliError,
     style::{ColorChoice, Colour, Sign, Style},
 };
+use crate::api::{json, text::Clean};
 
 mod held;
 
@@ -159,15 +160,15 @@ impl Out {
             return;
         };
         let label = self.words.paint(Colour::Red, "error:");
-        self.say(&format!("{label} {}", complaint.what));
+        // A name or a path in it is somebody's word too.
+        let clean = |words: &str| Clean::line(words, usize::MAX);
+        self.say(&format!("{label} {}", clean(&complaint.what)));
         for cause in &complaint.because {
-            self.say(&format!("  because: {cause}"));
+            self.say(&format!("  because: {}", clean(cause)));
         }
         for step in &complaint.next {
-            self.say(&format!(
-                "  next: {}",
-                step.replace("{program}", self.program)
-            ));
+            let step = step.replace("{program}", self.program);
+            self.say(&format!("  next: {}", clean(&step)));
         }
     }
 
@@ -195,13 +196,13 @@ impl Out {
     /// An object as JSON, for people and programs.
     pub fn json(&mut self, object: &impl Serialize) -> Result<(), CliError> {
         let text = serde_json::to_string_pretty(object).map_err(CliError::unprintable)?;
-        self.line(&text)
+        self.line(&json::plain(&text))
     }
 
     /// An object as JSON on one line, for streams of them.
     pub fn json_line(&mut self, object: &impl Serialize) -> Result<(), CliError> {
         let text = serde_json::to_string(object).map_err(CliError::unprintable)?;
-        self.line(&text)
+        self.line(&json::plain(&text))
     }
 
     pub fn yaml(&mut self, object: &impl Serialize) -> Result<(), CliError> {

@@ -18,10 +18,7 @@ use super::{
     style::{Colour, Sign},
     time, view,
 };
-use crate::api::{
-    event::PROMPT,
-    text::{lines, one_line},
-};
+use crate::api::{event::PROMPT, text::Clean};
 
 mod attempt;
 mod calls;
@@ -171,7 +168,7 @@ impl Renderer {
 
     fn tool_use(&mut self, head: &Head, event: &Event, out: &mut Out) -> Result<bool, CliError> {
         let room = room(out);
-        let tool = one_line(event.text("/tool"), MAX_GIST);
+        let tool = Clean::line(event.text("/tool"), MAX_GIST);
         let gist = out.style.fit(
             &gist(event),
             Some(room.saturating_sub(cells::width(&tool) + 2)),
@@ -215,7 +212,7 @@ impl Renderer {
         if !goes_on {
             let what = match &call {
                 Some(call) => format!("{}  {}", call.tool, call.gist),
-                None => one_line(event.text("/tool"), MAX_GIST),
+                None => Clean::line(event.text("/tool"), MAX_GIST).into(),
             };
             let what = style.fit(what.trim_end(), Some(room(out).min(MAX_GIST / 2)));
             let start = format!("{} {}{mark}", clock(head.timestamp, out), indent(event));
@@ -287,7 +284,7 @@ impl Renderer {
         colour: Option<Colour>,
         out: &mut Out,
     ) -> Result<bool, CliError> {
-        let clean: String = lines(text).collect();
+        let clean = Clean::lines(text, usize::MAX);
         let indent = indent(event);
         let mut prefix = format!("{} {indent}{sign} ", clock(head.timestamp, out));
         for line in clean.trim_end().lines() {
@@ -303,7 +300,7 @@ impl Renderer {
 
     /// All of a text, set in.
     fn unfold(&self, text: &str, out: &mut Out) -> Result<(), CliError> {
-        let clean: String = lines(text).collect();
+        let clean = Clean::lines(text, usize::MAX);
         for line in clean.lines() {
             let line = format!("{:CLOCK$}  {line}", "");
             out.line(&out.style.paint(Colour::Dim, line.trim_end()))?;

@@ -14,7 +14,7 @@ use super::{
     record::{News, Record, Wanted},
     view::{JobView, short},
 };
-use crate::api::text;
+use crate::api::text::Clean;
 
 /// The result line stands near the end: after it come a verdict and the store's closing lines.
 const NEAR_END: u64 = 100;
@@ -76,8 +76,7 @@ async fn whole(record: Record<'_>) -> Result<Option<String>, CliError> {
 }
 
 fn print(answer: &str, out: &mut Out) -> Result<(), CliError> {
-    let clean: String = text::lines(answer).collect();
-    out.line(clean.trim_end())
+    out.line(Clean::lines(answer, usize::MAX).trim_end())
 }
 
 fn none(name: &str, job: Option<&JobView>, id: &JobId) -> CliError {

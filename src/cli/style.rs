@@ -6,6 +6,7 @@ use std::{env, io::IsTerminal, os::fd::AsFd};
 use rustix::termios::tcgetwinsize;
 
 use super::cells;
+use crate::api::text::Clean;
 
 /// When to use colour. Auto: on a terminal, unless NO_COLOR is set or TERM is dumb.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, clap::ValueEnum)]
@@ -131,10 +132,10 @@ impl Style {
 
     /// `text` as one clean line that fits into `columns`, where they are known.
     pub fn fit(self, text: &str, columns: Option<usize>) -> String {
-        let line = crate::api::text::one_line(text, usize::MAX);
+        let line = Clean::line(text, usize::MAX);
         match columns {
             Some(columns) => self.cut(&line, columns),
-            None => line,
+            None => line.into(),
         }
     }
 

@@ -17,7 +17,7 @@ use crate::api::{
     job::{Attempt, Condition, JobSpec},
     reason::{ExitReason, Phase, Reason},
     record::Output,
-    text::one_line,
+    text::Clean,
     verdict::Text,
 };
 
@@ -56,9 +56,9 @@ impl JobView {
     /// A text of the Job, as one clean line; empty where there is none.
     pub fn text(&self, pointer: &str) -> String {
         match self.0.data.pointer(pointer) {
-            Some(Value::String(text)) => one_line(text, MAX_TEXT),
+            Some(Value::String(text)) => Clean::line(text, MAX_TEXT).into(),
             Some(Value::Null) | None => String::new(),
-            Some(other) => one_line(&other.to_string(), MAX_TEXT),
+            Some(other) => Clean::line(&other.to_string(), MAX_TEXT).into(),
         }
     }
 
@@ -311,7 +311,7 @@ pub fn lines(lines: u64) -> String {
 /// The beginning of a digest, by which people know it.
 pub fn digest(sha256: &str) -> String {
     const SHOWN: usize = 12;
-    one_line(sha256, 64).chars().take(SHOWN).collect()
+    Clean::line(sha256, 64).chars().take(SHOWN).collect()
 }
 
 /// Dollars to the cent; below one, where the first figure stands.

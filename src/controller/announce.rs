@@ -11,7 +11,7 @@ use crate::{
     api::{
         job::{Job, JobStatus},
         reason::{Phase, Reason},
-        text,
+        text::Clean,
     },
     kubernetes::call::call,
     plan::status,
@@ -34,7 +34,7 @@ pub struct Announcer {
 struct Note {
     type_: Kind,
     reason: String,
-    message: String,
+    message: Clean,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -71,7 +71,7 @@ impl Announcer {
         let note = Note {
             type_: Kind::Warning,
             reason: "OutputUnsealed".to_owned(),
-            message: "the pod was let go before its output was sealed: what the output store does not have yet is lost; look at the output store".to_owned(),
+            message: "the pod was let go before its output was sealed: what the output store does not have yet is lost; look at the output store".into(),
         };
         self.send(note, job);
     }
@@ -86,7 +86,7 @@ impl Announcer {
                     Kind::Warning => EventType::Warning,
                 },
                 reason: note.reason,
-                note: Some(text::one_line(&note.message, MAX_NOTE_BYTES)),
+                note: Some(Clean::line(&note.message, MAX_NOTE_BYTES).into()),
                 action: "Reconcile".to_owned(),
                 secondary: None,
             };
@@ -138,7 +138,7 @@ fn finished(type_: Kind, phase: Phase, reason: Reason, message: &str) -> Note {
     Note {
         type_,
         reason: "Finished".to_owned(),
-        message: format!("{phase} {reason}: {message}"),
+        message: Clean::line(&format!("{phase} {reason}: {message}"), MAX_NOTE_BYTES),
     }
 }
 
@@ -168,7 +168,7 @@ mod tests {
             ..Attempt::default()
         };
         let pending = JobStatus {
-            message: Some(status::on_its_way("hello-1")),
+            message: Some(Clean::line(&status::on_its_way("hello-1"), 99)),
             attempts: vec![attempt],
             ..kept.clone()
         };

@@ -10,7 +10,7 @@ use k8s_openapi::{
 };
 use kube::{
     Api, Client, Resource, ResourceExt,
-    api::{DeleteParams, Patch, PatchParams, PostParams, Preconditions},
+    api::{DeleteParams, PatchParams, PostParams, Preconditions},
     core::Status,
 };
 use serde::de::DeserializeOwned;
@@ -20,8 +20,12 @@ use crate::{
     api::{
         agent::Agent,
         job::{JOB_FINALIZER, Job, JobStatus, POD_FINALIZER, STORE_CA_ANNOTATION},
+        text::Clean,
     },
-    kubernetes::call::{CallError, call, patched, unless_gone},
+    kubernetes::{
+        apply::apply_status,
+        call::{CallError, call, patched, unless_gone},
+    },
     plan::{
         json_patch::{add, json_patch, release, test},
         refusal::{self, Refusal},
@@ -31,6 +35,8 @@ use crate::{
 
 /// The name under which the controller owns its fields of a Job's status.
 pub const FIELD_MANAGER: &str = "herd-controller";
+/// Longest text of the API server that is looked at when it takes no pod.
+const MAX_REFUSAL_BYTES: usize = 2048;
 
 /// What came of a pod's creation.
 #[derive(Debug)]
@@ -61,11 +67,9 @@ impl Cluster {
             "status": status::the_controllers(status),
         });
         let params = PatchParams::apply(FIELD_MANAGER).force();
-        let api = self.jobs(job);
-        let name = job.name_any();
         call(
             "write the status of the Job",
-            api.patch_status(&name, &params, &Patch::Apply(body)),
+            apply_status(self.jobs(job), &job.name_any(), &params, body),
         )
         .await
     }
@@ -262,7 +266,7 @@ fn refusal(status: &Status) -> Refusal {
     let causes = status.details.iter().flat_map(|details| &details.causes);
     Refusal {
         code: status.code,
-        message: status.message.clone(),
+        message: Clean::line(&status.message, MAX_REFUSAL_BYTES),
         namespace_terminating: causes
             .into_iter()
             .any(|cause| cause.reason == "NamespaceTerminating"),

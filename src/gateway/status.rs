@@ -9,7 +9,10 @@ use axum::{
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{Status, StatusDetails};
 
 use super::names::{PLURAL, Target};
-use crate::api::GROUP;
+use crate::api::{
+    GROUP,
+    text::{Clean, LONGEST},
+};
 
 /// An answer that is not what was asked for. The message names what it is about and what to do.
 #[derive(Clone, Debug, PartialEq, thiserror::Error)]
@@ -67,7 +70,7 @@ impl StatusReason {
     pub fn because(self, message: impl Into<String>) -> Refused {
         Refused {
             reason: self,
-            message: message.into(),
+            message: Clean::line(&message.into(), LONGEST).into(),
             about: None,
         }
     }

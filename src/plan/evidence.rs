@@ -18,7 +18,7 @@ use super::{
 use crate::api::{
     reason::{Phase, Reason},
     runner_exit::RunnerExit,
-    text,
+    text::Clean,
     verdict::{ProcessExit, StoppedBy, Verdict},
 };
 
@@ -49,7 +49,7 @@ pub struct End {
     pub started: Option<DateTime<Utc>>,
     pub ended: Option<DateTime<Utc>>,
     /// Kubernetes' own words, where the runner had none.
-    pub why: Option<String>,
+    pub why: Option<Clean>,
 }
 
 /// Concludes from a pod and, if there is one, the verdict that the store received from it.
@@ -137,7 +137,10 @@ pub fn conclude_without_pod(
         verdict: report.cloned(),
         started: report.and_then(|it| it.started_at),
         ended: report.and_then(|it| it.ended_at),
-        why: Some(format!("pod {pod} is gone")),
+        why: Some(Clean::line(
+            &format!("pod {pod} is gone"),
+            MAX_VERDICT_BYTES,
+        )),
     }
 }
 
@@ -163,7 +166,7 @@ fn was_stopped(verdict: &Verdict) -> bool {
 fn in_its_words(verdict: &Verdict) -> Outcome {
     Outcome {
         reason: verdict.reason,
-        message: text::one_line(&verdict.message, MAX_VERDICT_BYTES),
+        message: Clean::line(&verdict.message, MAX_VERDICT_BYTES).into(),
     }
 }
 
@@ -275,7 +278,7 @@ fn verdict(end: &Ended) -> Option<Verdict> {
         | RunnerExit::AgentImmortal
         | RunnerExit::InputsUnreadable => return None,
     };
-    let verdict: Verdict = serde_json::from_str(&end.message).ok()?;
+    let verdict: Verdict = serde_json::from_str(&end.termination_message).ok()?;
     let place = (verdict.phase, Some(verdict.exit_reason));
     let agrees = (verdict.phase == Phase::Completed) == expected
         && verdict.phase.is_final()
@@ -287,7 +290,7 @@ fn verdict(end: &Ended) -> Option<Verdict> {
 /// and the kubelet knows why.
 fn corrected(verdict: &Verdict, end: &Ended) -> Outcome {
     let killed = verdict.exit.and_then(ProcessExit::signal) == Some(SIGKILL);
-    if verdict.reason == Reason::AgentCrashed && killed && end.reason == "OOMKilled" {
+    if verdict.reason == Reason::AgentCrashed && killed && end.said.reason == "OOMKilled" {
         return kubernetes::out_of_memory();
     }
     in_its_words(verdict)

@@ -6,9 +6,11 @@ use k8s_openapi::{
     apimachinery::pkg::apis::meta::v1::{OwnerReference, Time},
 };
 
+use super::redaction::Redaction;
 use crate::api::{
     GROUP,
     job::{POD_FINALIZER, STORE_CA_ANNOTATION},
+    text::Clean,
 };
 
 /// The name of the container that runs the agent.
@@ -36,12 +38,12 @@ pub struct PodFacts {
     /// `status.phase` is Succeeded or Failed.
     pub terminal: bool,
     /// `status.reason` and `status.message`, such as Evicted or DeadlineExceeded.
-    pub reason: Option<String>,
-    pub message: Option<String>,
+    pub reason: Option<Clean>,
+    pub message: Option<Clean>,
     /// Reason and message of a true condition DisruptionTarget.
     pub disruption: Option<Said>,
     /// The scheduler's word when no node fits.
-    pub unschedulable: Option<String>,
+    pub unschedulable: Option<Clean>,
     /// When its last container ended, if any has.
     pub ended: Option<DateTime<Utc>>,
     /// The certificates by which its sidecar knows the store.
@@ -51,11 +53,11 @@ pub struct PodFacts {
     pub waiting: Vec<Waiting>,
 }
 
-/// A reason and a message of Kubernetes' own.
+/// A reason and a message of Kubernetes' own, without values of the environment.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Said {
-    pub reason: String,
-    pub message: String,
+    pub reason: Clean,
+    pub message: Clean,
 }
 
 /// The agent's container.
@@ -70,10 +72,11 @@ pub enum AgentState {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Ended {
     pub code: i32,
-    /// The kubelet's word, such as Completed, Error, OOMKilled or StartError.
-    pub reason: String,
-    /// The termination message: the runner's verdict, or what an attacker left there.
-    pub message: String,
+    /// The kubelet's word, such as Completed, Error, OOMKilled or StartError, and what it says with it: of a
+    /// container that could not start the runtime's words, of others the termination message.
+    pub said: Said,
+    /// The termination message as it is: the runner's verdict, or what an attacker left there. Not to be shown.
+    pub termination_message: String,
     pub started: Option<DateTime<Utc>>,
     pub ended: Option<DateTime<Utc>>,
 }
@@ -81,8 +84,8 @@ pub struct Ended {
 /// A container that waits.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Waiting {
-    pub container: String,
-    pub image: String,
+    pub container: Clean,
+    pub image: Clean,
     pub said: Said,
 }
 
@@ -109,6 +112,7 @@ impl From<&Pod> for PodFacts {
         let empty = PodStatus::default();
         let status = pod.status.as_ref().unwrap_or(&empty);
         let meta = &pod.metadata;
+        let words = Redaction::of(pod);
         PodFacts {
             name: meta.name.clone().unwrap_or_default(),
             uid: meta.uid.clone().unwrap_or_default(),
@@ -128,10 +132,10 @@ impl From<&Pod> for PodFacts {
             delete_by: time(meta.deletion_timestamp.as_ref()),
             node_gone: None,
             terminal: matches!(status.phase.as_deref(), Some("Succeeded" | "Failed")),
-            reason: status.reason.clone(),
-            message: status.message.clone(),
-            disruption: condition(status, "DisruptionTarget", "True"),
-            unschedulable: condition(status, "PodScheduled", "False")
+            reason: status.reason.as_deref().map(|it| words.line(it)),
+            message: status.message.as_deref().map(|it| words.line(it)),
+            disruption: condition(status, "DisruptionTarget", "True", &words),
+            unschedulable: condition(status, "PodScheduled", "False", &words)
                 .filter(|said| said.reason == "Unschedulable")
                 .map(|said| said.message),
             ended: last_end(status),
@@ -139,8 +143,8 @@ impl From<&Pod> for PodFacts {
                 .annotations
                 .as_ref()
                 .and_then(|annotations| annotations.get(STORE_CA_ANNOTATION).cloned()),
-            agent: agent_state(status),
-            waiting: waiting(status),
+            agent: agent_state(status, &words),
+            waiting: waiting(status, &words),
         }
     }
 }
@@ -158,19 +162,27 @@ fn is_job(owner: &OwnerReference) -> bool {
     owner.kind == "Job" && group == Some(GROUP)
 }
 
-fn condition(status: &PodStatus, type_: &str, value: &str) -> Option<Said> {
+fn condition(status: &PodStatus, type_: &str, value: &str, words: &Redaction) -> Option<Said> {
     let found = status
         .conditions
         .iter()
         .flatten()
         .find(|it| it.type_ == type_ && it.status == value)?;
-    Some(Said {
-        reason: found.reason.clone().unwrap_or_default(),
-        message: found.message.clone().unwrap_or_default(),
-    })
+    Some(said(
+        found.reason.as_deref(),
+        found.message.as_deref(),
+        words,
+    ))
 }
 
-fn agent_state(status: &PodStatus) -> AgentState {
+fn said(reason: Option<&str>, message: Option<&str>, words: &Redaction) -> Said {
+    Said {
+        reason: words.line(reason.unwrap_or_default()),
+        message: words.line(message.unwrap_or_default()),
+    }
+}
+
+fn agent_state(status: &PodStatus, words: &Redaction) -> AgentState {
     let agent = status
         .container_statuses
         .iter()
@@ -191,8 +203,8 @@ fn agent_state(status: &PodStatus) -> AgentState {
             ..
         }) => AgentState::Ended(Ended {
             code: end.exit_code,
-            reason: end.reason.clone().unwrap_or_default(),
-            message: end.message.clone().unwrap_or_default(),
+            said: said(end.reason.as_deref(), end.message.as_deref(), words),
+            termination_message: end.message.clone().unwrap_or_default(),
             started: time(end.started_at.as_ref()),
             ended: time(end.finished_at.as_ref()),
         }),
@@ -206,16 +218,17 @@ fn agent_state(status: &PodStatus) -> AgentState {
     }
 }
 
-fn waiting(status: &PodStatus) -> Vec<Waiting> {
+fn waiting(status: &PodStatus, words: &Redaction) -> Vec<Waiting> {
     let of = |container: &ContainerStatus| {
         let waiting = container.state.as_ref()?.waiting.as_ref()?;
         Some(Waiting {
-            container: container.name.clone(),
-            image: container.image.clone(),
-            said: Said {
-                reason: waiting.reason.clone()?,
-                message: waiting.message.clone().unwrap_or_default(),
-            },
+            container: words.line(&container.name),
+            image: words.line(&container.image),
+            said: said(
+                Some(waiting.reason.as_deref()?),
+                waiting.message.as_deref(),
+                words,
+            ),
         })
     };
     let init = status.init_container_statuses.iter().flatten();
@@ -273,7 +286,11 @@ pub mod tests {
             panic!("{:?}", facts.agent)
         };
         assert_eq!(
-            (end.code, end.reason.as_str(), end.message.as_str()),
+            (
+                end.code,
+                end.said.reason.as_str(),
+                end.said.message.as_str()
+            ),
             (137, "OOMKilled", "m")
         );
         assert_eq!(

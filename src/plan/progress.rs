@@ -16,7 +16,7 @@ use serde_json::value::RawValue;
 
 use crate::api::{
     record::Progress,
-    text::one_line,
+    text::Clean,
     verdict::{Verdict, own_cost},
 };
 
@@ -53,7 +53,7 @@ pub struct Tally {
     subagents: Tokens,
     recent: VecDeque<Message>,
     last_activity: Option<DateTime<Utc>>,
-    last_tool: Option<String>,
+    last_tool: Option<Clean>,
     seq: u64,
 }
 
@@ -153,7 +153,7 @@ impl Tally {
         let timestamp = line.timestamp.filter(|time| YEARS.contains(&time.year()));
         self.last_activity = timestamp.or(self.last_activity);
         if let Some(tool) = line.tool.as_ref().filter(|_| line.kind == "tool_use") {
-            self.last_tool = Some(one_line(tool, MAX_TOOL_BYTES));
+            self.last_tool = Some(Clean::line(tool, MAX_TOOL_BYTES));
         }
         let data = line.data.map_or("null", RawValue::get);
         match (&*line.kind, line.subtype.as_deref(), line.line.is_some()) {

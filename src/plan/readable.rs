@@ -3,10 +3,7 @@
 
 use serde_json::Value;
 
-use crate::api::{
-    event,
-    text::{lines, one_line},
-};
+use crate::api::{event, text::Clean};
 
 /// Of a tool call's input and of its result.
 const MAX_SHOWN: usize = 400;
@@ -44,11 +41,11 @@ pub fn line(event: &Value) -> Option<String> {
             .to_owned(),
         _ => outcome(event),
     };
-    let said: String = lines(said.trim_end()).collect();
+    let said = Clean::lines(said.trim_end(), usize::MAX);
     if said.is_empty() {
         return None;
     }
-    let time: String = lines(text("timestamp")).collect();
+    let time = Clean::line(text("timestamp"), MAX_SHOWN);
     Some(format!("{time} {sign} {said}\n"))
 }
 
@@ -66,22 +63,22 @@ fn call(event: &Value) -> String {
         .into_iter()
         .find(|value| value.is_string())
         .unwrap_or(&event["input"]);
-    format!("{}: {}", one_line(tool, MAX_SHOWN), short(about))
+    format!("{}: {}", Clean::line(tool, MAX_SHOWN), short(about))
 }
 
 /// A result's content is a text, or blocks of which some are texts.
 fn short(value: &Value) -> String {
     match value {
-        Value::String(text) => one_line(text, MAX_SHOWN),
+        Value::String(text) => Clean::line(text, MAX_SHOWN).into(),
         Value::Array(blocks) => {
             let texts: Vec<&str> = blocks
                 .iter()
                 .filter_map(|block| block["text"].as_str())
                 .collect();
-            one_line(&texts.join(" "), MAX_SHOWN)
+            Clean::line(&texts.join(" "), MAX_SHOWN).into()
         }
         Value::Null => String::new(),
-        other => one_line(&other.to_string(), MAX_SHOWN),
+        other => Clean::line(&other.to_string(), MAX_SHOWN).into(),
     }
 }
 

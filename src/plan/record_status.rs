@@ -14,7 +14,7 @@ use super::{
 use crate::api::{
     job::{Attempt, Condition, ConditionStatus, ConditionType, Job, JobStatus},
     record::{Output, Progress, Report},
-    text,
+    text::Clean,
 };
 
 /// Longest message of a condition.
@@ -170,7 +170,7 @@ impl Said {
             type_: self.type_,
             status: self.status,
             reason: self.reason.to_owned(),
-            message: text::one_line(&self.message, MAX_MESSAGE_BYTES),
+            message: Clean::line(&self.message, MAX_MESSAGE_BYTES),
             last_transition_time: time,
         }
     }

@@ -1,14 +1,14 @@
 //! What it means when the API server does not take a pod.
 
 use super::outcome::Outcome;
-use crate::api::reason::Reason;
+use crate::api::{reason::Reason, text::Clean};
 
 /// An answer of the API server to a pod's creation that is not a success, as far as it matters.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Refusal {
     /// The HTTP status.
     pub code: u16,
-    pub message: String,
+    pub message: Clean,
     /// The namespace is being deleted.
     pub namespace_terminating: bool,
 }
@@ -102,7 +102,7 @@ mod tests {
         consequence(
             &Refusal {
                 code,
-                message: message.into(),
+                message: Clean::line(message, usize::MAX),
                 namespace_terminating: false,
             },
             "hello-1",
@@ -204,7 +204,7 @@ mod tests {
     fn a_dying_namespace_ends_the_job_as_deleted() {
         let refusal = Refusal {
             code: 403,
-            message: String::new(),
+            message: Clean::default(),
             namespace_terminating: true,
         };
         let Consequence::End(outcome) = consequence(&refusal, "hello-1") else {

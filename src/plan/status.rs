@@ -10,7 +10,7 @@ use super::{evidence::End, facts::PodFacts, outcome::Outcome};
 use crate::api::{
     job::{Attempt, CapturedAgent, Job, JobStatus, ResumedFrom},
     reason::{Phase, Reason},
-    text,
+    text::Clean,
     verdict::Verdict,
 };
 
@@ -275,7 +275,7 @@ fn decide(status: &mut JobStatus, outcome: &Outcome) {
 
 fn say(status: &mut JobStatus, reason: Reason, message: &str) {
     status.reason = Some(reason);
-    status.message = Some(text::one_line(message, MAX_MESSAGE_BYTES));
+    status.message = Some(Clean::line(message, MAX_MESSAGE_BYTES));
 }
 
 fn see(status: &mut JobStatus, pod: &PodFacts) {

@@ -4,7 +4,7 @@
 //! A warning and no refusal: a later CLI may have tools that are not known here, so only what is one letter away
 //! from a known name is told.
 
-use crate::api::{run::Tools, text::one_line};
+use crate::api::{run::Tools, text::Clean};
 
 /// What Claude Code has or had by 2.1, those that a person would name.
 const KNOWN: [&str; 36] = [
@@ -58,7 +58,7 @@ pub fn slips(tools: &Tools) -> Vec<String> {
         for entry in list.iter().flatten() {
             let name = name(entry);
             if let Some(meant) = meant(name) {
-                let name = one_line(name, 64);
+                let name = Clean::line(name, 64);
                 told.push(format!(
                     "spec.tools.{field} of the Agent names {name}, which Claude Code does not know: did you mean {meant}?"
                 ));

@@ -1,8 +1,14 @@
 //! Why a pod does not start, in our words: what the scheduler and the kubelet say, made into a pending
 //! reason and a sentence with the next step.
 
-use super::facts::{PodFacts, Waiting};
-use crate::api::reason::Reason;
+use super::{
+    facts::{PodFacts, Waiting},
+    redaction,
+};
+use crate::api::{reason::Reason, text::Clean};
+
+/// Longest text of the kubelet's or the scheduler's before our own words.
+const MAX_QUOTE_BYTES: usize = 512;
 
 /// What keeps a pod from starting.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -28,7 +34,11 @@ pub fn of(pod: &PodFacts) -> Option<Trouble> {
     if let Some(message) = &pod.unschedulable {
         return Some(Trouble::passing(
             Reason::Scheduling,
-            format!("no node takes pod {}: {message}", pod.name),
+            format!(
+                "no node takes pod {}: {}",
+                pod.name,
+                Clean::line(message, MAX_QUOTE_BYTES)
+            ),
         ));
     }
     pod.waiting.iter().find_map(of_container)
@@ -49,7 +59,7 @@ fn of_container(waiting: &Waiting) -> Option<Trouble> {
             Reason::ImagePull,
             format!(
                 "image {image} of container {container} can't be pulled: {}; push it or create the pull secret before the startDeadline; if the name is wrong, put spec.pod.image of the Agent right and create another Job",
-                pull_error(&said.message)
+                Clean::line(pull_error(&said.message), MAX_QUOTE_BYTES)
             ),
         )),
         "InvalidImageName" => Some(Trouble {
@@ -63,15 +73,23 @@ fn of_container(waiting: &Waiting) -> Option<Trouble> {
             Reason::ConfigMissing,
             format!(
                 "container {container} waits for something that is not there: {}; create it before the startDeadline, the Job then starts by itself",
-                said.message
+                Clean::line(&said.message, MAX_QUOTE_BYTES)
             ),
         )),
         "ContainerCreating" | "PodInitializing" => None,
+        other if redaction::is_about_a_variable(&said.message) => Some(Trouble::passing(
+            Reason::Starting,
+            format!(
+                "container {container} does not start: {other}: {}; {} before the startDeadline",
+                Clean::line(&said.message, MAX_QUOTE_BYTES),
+                redaction::ADVICE
+            ),
+        )),
         other => Some(Trouble::passing(
             Reason::Starting,
             format!(
                 "container {container} does not start: {other}: {}",
-                said.message
+                Clean::line(&said.message, MAX_QUOTE_BYTES)
             ),
         )),
     }
@@ -118,6 +136,30 @@ mod tests {
         }
         assert_eq!(of(&waiting("ContainerCreating", "")), None);
         assert_eq!(of(&waiting("PodInitializing", "")), None);
+    }
+
+    #[test]
+    fn a_value_that_is_no_text_is_told_with_where_to_put_it_right() {
+        for words in [
+            "grpc: error while marshaling: string field contains invalid UTF-8",
+            "setenv: invalid argument",
+            "invalid environment variable \"DB_PASSWORD=secret\": contains nul byte (\\x00)",
+        ] {
+            let message = of(&waiting("CreateContainerError", words)).unwrap().message;
+            assert!(message.contains("spec.credentials"), "{message}");
+            assert!(!message.contains("secret"), "{message}");
+        }
+    }
+
+    #[test]
+    fn what_to_do_stands_behind_the_longest_words() {
+        let message = of(&waiting("ErrImagePull", &"x".repeat(4096)))
+            .unwrap()
+            .message;
+        assert!(
+            message.len() < 1024 && message.contains("startDeadline"),
+            "{message}"
+        );
     }
 
     #[test]

@@ -44,6 +44,7 @@ use crate::api::event;
 use crate::api::reason::Phase;
 use crate::api::run::{RunInputs, path};
 use crate::api::runner_exit::RunnerExit;
+use crate::api::text::{Clean, LONGEST};
 use crate::api::verdict::{StoppedBy, Verdict};
 
 /// What the spool may hold of what the store doesn't have yet: what its volume may (see `plan::pod`),
@@ -251,6 +252,7 @@ impl Clock {
 
 /// A log that nobody takes changes nothing about how the run ended.
 fn say(sentence: &str) {
+    let sentence = Clean::line(sentence, LONGEST);
     let _ = writeln!(io::stderr(), "herd-runner: {sentence}");
 }
 

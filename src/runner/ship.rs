@@ -42,6 +42,7 @@ use self::transcript::Transcript;
 use super::handover::{fence, give, hear, tell_landed};
 use super::signals::Signals;
 use crate::api::run::path;
+use crate::api::text::{Clean, LONGEST};
 
 /// The pause after an error that may pass.
 const AFTER_ERROR: Duration = Duration::from_secs(1);
@@ -89,6 +90,7 @@ pub fn run(options: &Options) -> io::Result<()> {
 
 /// A log that nobody takes is no reason to leave.
 fn say(sentence: &str) {
+    let sentence = Clean::line(sentence, LONGEST);
     let _ = writeln!(io::stderr(), "herd-runner ship: {sentence}");
 }
 

@@ -5,6 +5,7 @@
 use chrono::{DateTime, Utc};
 
 use crate::api::event;
+use crate::api::text::Clean;
 use crate::api::verdict::{ProcessExit, StoppedBy, Verdict};
 use lines::{Lines, PART_BYTES};
 use stream::Stream;
@@ -103,7 +104,7 @@ impl Translator {
     }
 
     /// Takes the readable text that has come since the last call; bounded.
-    pub fn take_readable(&mut self) -> String {
+    pub fn take_readable(&mut self) -> Clean {
         self.stream.readable.take()
     }
 

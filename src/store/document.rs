@@ -16,6 +16,7 @@ use super::gate::RecordKey;
 use super::layout::{JOB, OUTPUT};
 use super::news::{Closing, Sealed};
 use crate::api::reason::{ExitReason, Phase, Reason};
+use crate::api::text::Clean;
 use crate::plan::seal::Came;
 
 /// The new one, until it takes the old one's place.
@@ -36,11 +37,11 @@ pub struct Document {
     pub completed_at: Option<DateTime<Utc>>,
     /// The file of the record's lines, beside this one.
     pub output: String,
-    pub error: Option<String>,
+    pub error: Option<Clean>,
     #[serde(default)]
     pub reason: Option<Reason>,
     #[serde(default)]
-    pub message: Option<String>,
+    pub message: Option<Clean>,
     pub namespace: String,
     pub namespace_uid: String,
     /// The Job's.

@@ -12,6 +12,7 @@ use std::os::unix::fs::FileExt;
 use sha2::{Digest, Sha256};
 
 use crate::api::event::MAX_BYTES;
+use crate::api::text::Clean;
 use crate::api::verdict::Verdict;
 use crate::plan::progress::Tally;
 
@@ -186,14 +187,16 @@ impl Lines {
         let said = &verdict.segment;
         let bytes = self.line_start - self.segment.start;
         let sha256 = hex(&self.segment.digest_of_lines);
-        if (said.bytes, said.lines, &said.sha256) == (bytes, self.segment.lines, &sha256) {
+        if (said.bytes, said.lines, said.sha256.as_str())
+            == (bytes, self.segment.lines, sha256.as_str())
+        {
             return End::Verdict(Box::new(verdict));
         }
         End::Altered(format!(
             "the runner recorded {} bytes in {} lines with digest {}, what arrived are {bytes} bytes in {} lines with digest {sha256}",
             said.bytes,
             said.lines,
-            crate::api::text::one_line(&said.sha256, 64),
+            Clean::line(&said.sha256, 64),
             self.segment.lines,
         ))
     }

@@ -10,6 +10,7 @@ use crate::{
     api::{
         reason::{ExitReason, Phase, Reason},
         record::Progress,
+        text::Clean,
         verdict::Verdict,
     },
     plan::seal::Came,
@@ -62,8 +63,8 @@ pub struct Closing {
     pub phase: Phase,
     pub exit_reason: Option<ExitReason>,
     pub reason: Option<Reason>,
-    pub message: Option<String>,
-    pub error: Option<String>,
+    pub message: Option<Clean>,
+    pub error: Option<Clean>,
     pub agent: String,
     pub session_id: Option<String>,
     pub started_at: Option<DateTime<Utc>>,

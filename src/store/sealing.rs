@@ -57,12 +57,12 @@ pub fn closing_unseen(spoken: bool) -> Closing {
     closing
 }
 
-fn remove(closing: &mut Closing, message: &str) {
+fn remove(closing: &mut Closing, message: &'static str) {
     let (phase, exit_reason) = Reason::JobDeleted.place();
     closing.phase = phase;
     closing.exit_reason = exit_reason;
     closing.reason = Some(Reason::JobDeleted);
-    closing.message = Some(message.to_owned());
+    closing.message = Some(message.into());
     closing.error = None;
 }
 

@@ -33,7 +33,10 @@ async fn printed(team: &Team, agent: &str, commands: &[&str]) -> String {
     let done = team.finished(&job).await;
     assert_ended(&done, ExitReason::Success, Reason::Completed);
     let result = status(&done).result;
-    result.unwrap_or_else(|| panic!("{}", told(&done))).text
+    result
+        .unwrap_or_else(|| panic!("{}", told(&done)))
+        .text
+        .into()
 }
 
 #[tokio::test]

@@ -27,6 +27,7 @@ mod crashes;
 mod crds;
 mod endings;
 mod faults;
+mod foreign;
 mod going_on;
 mod outcomes;
 mod pending;

@@ -6,6 +6,7 @@ use herdctl::{
     api::{
         reason::Reason,
         runner_exit::RunnerExit,
+        text::Clean,
         verdict::{ProcessExit, ResultLine, Segment, StoppedBy, Verdict},
     },
     plan::outcome::{RunFacts, of_run},
@@ -118,7 +119,7 @@ fn spoken(
     at: DateTime<Utc>,
 ) -> End {
     let result = (!subtype.is_empty()).then(|| ResultLine {
-        subtype: subtype.to_owned(),
+        subtype: Clean::line(subtype, 99),
         is_error: subtype != "success",
         ..ResultLine::default()
     });
@@ -143,7 +144,7 @@ fn spoken(
             phase,
             exit_reason: exit_reason.unwrap(),
             reason: outcome.reason,
-            message: outcome.message,
+            message: Clean::line(&outcome.message, 1024),
             result,
             exit,
             stopped_by,

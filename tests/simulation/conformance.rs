@@ -6,6 +6,7 @@
 
 mod servers;
 mod steps;
+mod texts;
 
 use std::{collections::BTreeMap, env};
 
@@ -141,9 +142,8 @@ async fn play_and_clear(
     result.err()
 }
 
-#[tokio::test]
-#[ignore = "needs a cluster without the operator: tests/e2e/run"]
-async fn two_thousand_random_sequences_are_answered_as_by_a_real_api_server() {
+/// Of the cluster.
+async fn client() -> Client {
     let kubeconfig = env::var("CONFORMANCE").expect("CONFORMANCE names a kubeconfig");
     let config = Config::from_custom_kubeconfig(
         Kubeconfig::read_from(kubeconfig).unwrap(),
@@ -151,7 +151,13 @@ async fn two_thousand_random_sequences_are_answered_as_by_a_real_api_server() {
     )
     .await
     .unwrap();
-    let client = Client::try_from(config).unwrap();
+    Client::try_from(config).unwrap()
+}
+
+#[tokio::test]
+#[ignore = "needs a cluster without the operator: tests/e2e/run"]
+async fn two_thousand_random_sequences_are_answered_as_by_a_real_api_server() {
+    let client = client().await;
     let mut chance = Random::new(SEED);
     let run = Utc::now().timestamp();
     let all: Vec<_> = (0..SEQUENCES)

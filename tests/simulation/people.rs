@@ -173,7 +173,11 @@ impl World {
 
     fn create_agent(&mut self) {
         let mut object = named(AGENT);
-        object["spec"] = json!({"prompt": "p", "startDeadline": "60s", "timeout": "2m"});
+        // With each kind of character that the body of an apply can't hold as it is.
+        let words = "a\u{7f}b\u{85}c\u{9b}d\u{2028}e\u{ffff}";
+        object["spec"] = json!({
+            "prompt": "p", "appendSystemPrompt": words, "startDeadline": "60s", "timeout": "2m",
+        });
         self.request("POST", &agent(), &object);
     }
 

@@ -1,6 +1,7 @@
 //! Lines as a runner writes them.
 
 use herdctl::api::reason::{ExitReason, Phase, Reason};
+use herdctl::api::text::Clean;
 use herdctl::api::verdict::{Segment, StoppedBy, Verdict};
 use herdctl::store::news::Closing;
 use serde_json::json;
@@ -39,7 +40,7 @@ pub fn verdict(segment: &str) -> String {
         phase: Phase::Completed,
         exit_reason: ExitReason::Success,
         reason: Reason::Completed,
-        message: "done".to_owned(),
+        message: "done".into(),
         result: None,
         exit: None,
         stopped_by: StoppedBy::Nobody,
@@ -53,7 +54,7 @@ pub fn verdict(segment: &str) -> String {
         segment: Segment {
             bytes: segment.len() as u64,
             lines: segment.lines().count() as u64,
-            sha256: hex(segment.as_bytes()),
+            sha256: Clean::line(&hex(segment.as_bytes()), 64),
         },
         text: None,
         stderr: None,

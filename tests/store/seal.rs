@@ -100,7 +100,7 @@ async fn what_the_agent_could_not_say_the_store_says() {
         phase: Phase::Failed,
         exit_reason: Some(ExitReason::Error),
         reason: Some(Reason::OomKilled),
-        message: Some("killed for memory".to_owned()),
+        message: Some("killed for memory".into()),
         spoken: false,
         counted: [(1, said.len() as u64 + 100)].into(),
         ..closing()
@@ -144,7 +144,7 @@ async fn a_job_that_never_ran_has_a_record_too() {
         exit_reason: Some(ExitReason::ManualCancel),
         reason: Some(Reason::Cancelled),
         spoken: false,
-        message: Some("cancelled".to_owned()),
+        message: Some("cancelled".into()),
         ..closing()
     };
     let sealed = server.records.seal(&key("ns", "job"), never).await.unwrap();

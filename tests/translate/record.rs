@@ -117,7 +117,7 @@ fn check_verdict(output: &[u8], lines: &[&[u8]], event: &Value) {
     let segment = (
         verdict.segment.bytes,
         verdict.segment.lines,
-        verdict.segment.sha256,
+        String::from(verdict.segment.sha256),
     );
     assert_eq!(
         segment,

@@ -6,7 +6,7 @@ use hyper_util::client::legacy;
 use kube::core::Status;
 
 use super::{connect::Who, transport::NoLogin};
-use crate::{api::text::one_line, cli::error::CliError};
+use crate::{api::text::Clean, cli::error::CliError};
 
 mod reach;
 mod rights;
@@ -186,5 +186,5 @@ pub fn deepest(error: &(dyn Error + 'static)) -> String {
     while let Some(cause) = last.source() {
         last = cause;
     }
-    one_line(&last.to_string(), MAX_CAUSE)
+    Clean::line(&last.to_string(), MAX_CAUSE).into()
 }

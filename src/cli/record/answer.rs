@@ -6,10 +6,13 @@ use std::{fmt, time::Duration};
 use kube::core::Status;
 
 use super::Record;
-use crate::cli::{
-    cluster::explain::{explain, no_namespace, refused},
-    error::CliError,
-    view::short,
+use crate::{
+    api::text::Clean,
+    cli::{
+        cluster::explain::{explain, no_namespace, refused},
+        error::CliError,
+        view::short,
+    },
 };
 
 /// Who answers on the way to the record.
@@ -75,7 +78,7 @@ impl OutputError {
         let details = status.as_ref().and_then(|status| status.details.as_ref());
         let gateway = details.is_some_and(|details| details.kind == "joboutputs");
         let why = status.as_ref().map_or(words, |status| &status.message);
-        let why = crate::api::text::one_line(why, 512);
+        let why = String::from(Clean::line(why, 512));
         match code {
             404 if gateway => OutputError::NoRecord,
             404 if details.is_some_and(|details| details.kind == "namespaces") => {

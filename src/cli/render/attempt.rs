@@ -3,7 +3,7 @@
 
 use super::Moment;
 use crate::{
-    api::{text::one_line, verdict::own_cost},
+    api::{text::Clean, verdict::own_cost},
     cli::{
         event::{Event, Head},
         style::Style,
@@ -81,7 +81,7 @@ fn how(verdict: &Event, by_signal: bool, style: Style) -> String {
         if by_signal {
             "was stopped".to_owned()
         } else {
-            format!("ended: {}", one_line(verdict.text("/data/reason"), 64))
+            format!("ended: {}", Clean::line(verdict.text("/data/reason"), 64))
         },
         verdict
             .count("/data/turns")

@@ -5,7 +5,7 @@ use std::collections::VecDeque;
 use serde_json::Value;
 
 use super::{MAX_GIST, Moment};
-use crate::{api::text::one_line, cli::event::Event};
+use crate::{api::text::Clean, cli::event::Event};
 
 /// More open calls than any agent has; a stranger's stream must not fill the memory.
 const MAX_OPEN: usize = 1_000;
@@ -29,8 +29,8 @@ const TELLING: [&str; 10] = [
 pub struct Call {
     /// Counts calls; the line on which it stands is known by it.
     pub id: u64,
-    pub tool: String,
-    pub gist: String,
+    pub tool: Clean,
+    pub gist: Clean,
     pub at: Moment,
     tool_use: String,
 }
@@ -51,8 +51,8 @@ impl Calls {
         self.count += 1;
         self.open.push_back(Call {
             id: self.count,
-            tool: one_line(event.text("/tool"), MAX_GIST),
-            gist: one_line(&gist(event), MAX_GIST),
+            tool: Clean::line(event.text("/tool"), MAX_GIST),
+            gist: Clean::line(&gist(event), MAX_GIST),
             at,
             tool_use: event.text("/toolUseId").to_owned(),
         });
@@ -68,16 +68,16 @@ impl Calls {
 }
 
 /// What a call is about, in a line.
-pub fn gist(event: &Event) -> String {
+pub fn gist(event: &Event) -> Clean {
     let input = &event.0["input"];
     let telling = TELLING
         .into_iter()
         .find_map(|field| input.get(field).and_then(Value::as_str));
     match (telling, input) {
-        (Some(text), _) => one_line(text, usize::MAX),
-        (None, Value::Object(fields)) if fields.is_empty() => String::new(),
-        (None, Value::Null) => String::new(),
-        (None, input) => one_line(&input.to_string(), usize::MAX),
+        (Some(text), _) => Clean::line(text, usize::MAX),
+        (None, Value::Object(fields)) if fields.is_empty() => Clean::default(),
+        (None, Value::Null) => Clean::default(),
+        (None, input) => Clean::line(&input.to_string(), usize::MAX),
     }
 }
 

@@ -2,7 +2,7 @@
 
 use super::{MAX_GIST, Whole};
 use crate::{
-    api::text::one_line,
+    api::text::Clean,
     cli::{
         event::Event,
         style::{Sign, Style},
@@ -12,7 +12,7 @@ use crate::{
 
 /// `✔ 7f3c completed success · 31s · 4 turns · $0.06 · 41 lines, sealed 9c1e`.
 pub fn line(job: &str, event: &Event, whole: Option<&Whole>, style: Style) -> String {
-    let text = |pointer| one_line(event.text(pointer), MAX_GIST);
+    let text = |pointer| Clean::line(event.text(pointer), MAX_GIST);
     let sign = match event.outcome() {
         Some((phase, _)) => view::sign(style, phase),
         None => style.sign(Sign::Dot).to_owned(),

@@ -8,7 +8,7 @@ use crate::{
         agent::AgentSpec,
         job::Attempt,
         reason::{Phase, Reason},
-        text,
+        text::Clean,
     },
     cli::{
         style::Style,
@@ -31,7 +31,7 @@ pub fn line(attempt: &Attempt, style: Style) -> String {
             .unwrap_or_default(),
         attempt.turns.map(view::turns).unwrap_or_default(),
         attempt.cost_usd.map(view::cost).unwrap_or_default(),
-        text::one_line(attempt.why.as_deref().unwrap_or_default(), 1024),
+        Clean::line(attempt.why.as_deref().unwrap_or_default(), 1024).into(),
     ];
     style.dotted(parts.iter().map(String::as_str))
 }

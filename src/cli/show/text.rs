@@ -8,7 +8,7 @@ use crate::{
         agent::AgentSpec,
         job::{ConditionStatus, ConditionType},
         protocol::RecordInfo,
-        text,
+        text::Clean,
     },
     cli::{
         record::answer::OutputError,
@@ -93,7 +93,7 @@ impl Shown<'_> {
             .iter()
             .filter(|condition| bad(condition.type_, condition.status));
         bad.map(|condition| {
-            let message = text::one_line(&condition.message, 2048);
+            let message = Clean::line(&condition.message, 2048);
             let line = format!(
                 "{} {:?}: {message}",
                 style.sign(Sign::Warning),
@@ -108,8 +108,8 @@ impl Shown<'_> {
         let Some(result) = self.job.result() else {
             return Vec::new();
         };
-        let clean: String = text::lines(&result.text).collect();
-        let mut lines: Vec<String> = clean
+        let mut lines: Vec<String> = result
+            .text
             .trim()
             .lines()
             .map(|line| format!("  | {line}"))

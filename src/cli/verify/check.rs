@@ -7,7 +7,7 @@ use sha2::{Digest, Sha256};
 
 use super::segment::{Segment, is_closing};
 use crate::{
-    api::record::Output,
+    api::{record::Output, text::Clean},
     cli::{event::Head, view},
 };
 
@@ -143,7 +143,7 @@ impl Check {
             Some(told) if told == found => Finding::Agrees(format!("{what}: sha256 {found}")),
             Some(told) => Finding::Differs(format!(
                 "{what}: sha256 is {found}, the last line says {}",
-                crate::api::text::one_line(told, 64)
+                Clean::line(told, 64)
             )),
             None => Finding::Differs(format!("{what}: the last line carries no digest")),
         });
@@ -209,7 +209,7 @@ impl Check {
             }
             Some(told) => Finding::Differs(format!(
                 "the whole file: sha256 is {found}, the Job's status says {}",
-                crate::api::text::one_line(told, 64)
+                Clean::line(told, 64)
             )),
             None => Finding::Unknown("the whole file: the Job's status says no digest".into()),
         });

@@ -6,7 +6,7 @@ use sha2::{Digest, Sha256};
 
 use super::check::{Finding, hex};
 use crate::{
-    api::verdict,
+    api::{text::Clean, verdict},
     cli::{
         event::{Event, Head},
         render::parts::Parts,
@@ -79,7 +79,7 @@ impl Segment {
         let found = verdict::Segment {
             bytes: self.bytes,
             lines: self.lines,
-            sha256: hex(self.digest.clone()),
+            sha256: Clean::line(&hex(self.digest.clone()), 64),
         };
         let attempt = format!("attempt {}", self.number);
         Some(if found == told {
@@ -96,7 +96,7 @@ impl Segment {
                 found.sha256,
                 told.lines,
                 told.bytes,
-                crate::api::text::one_line(&told.sha256, 64)
+                Clean::line(&told.sha256, 64)
             ))
         })
     }

@@ -3,10 +3,11 @@
 
 use super::{in_its_words, verdict};
 use crate::{
-    api::{reason::Reason, runner_exit::RunnerExit, text, verdict::Verdict},
+    api::{reason::Reason, runner_exit::RunnerExit, text::Clean, verdict::Verdict},
     plan::{
         facts::{Ended, PodFacts},
         outcome::Outcome,
+        redaction,
     },
 };
 
@@ -27,7 +28,7 @@ const INTERRUPTED: [&str; 3] = [
 
 /// What Kubernetes itself says it did to the pod.
 pub(super) fn said(pod: &PodFacts) -> Option<Outcome> {
-    let quote = |said: &str| text::one_line(said, MAX_QUOTE_BYTES);
+    let quote = |said: &str| Clean::line(said, MAX_QUOTE_BYTES);
     if pod.reason.as_deref() == Some("DeadlineExceeded") {
         return Some(Outcome {
             reason: Reason::TimedOut,
@@ -95,21 +96,26 @@ pub(super) fn out_of_memory() -> Outcome {
 /// signal which nothing explains.
 pub(super) fn by_exit_code(pod: &PodFacts, end: &Ended, spoken: Option<&Verdict>) -> Outcome {
     let fail = |reason, message: String| Outcome { reason, message };
-    match (RunnerExit::from_code(end.code), end.reason.as_str()) {
+    match (RunnerExit::from_code(end.code), end.said.reason.as_str()) {
         (_, "OOMKilled") if end.code != 0 => out_of_memory(),
         (_, word) if LOST.contains(&word) => node_lost(
             pod,
             "it started again, or its container runtime did, and the agent's container was gone",
         ),
-        (_, "StartError") if INTERRUPTED.iter().any(|it| end.message.contains(it)) => node_lost(
+        (_, "StartError") if INTERRUPTED.iter().any(|it| end.said.message.contains(it)) => node_lost(
             pod,
             "its kubelet or container runtime was interrupted as it started the agent's container",
         ),
         (_, "StartError" | "ContainerCannotRun") => fail(
             Reason::InvalidPod,
             format!(
-                "the agent's container can't be started: {}; put the Agent's spec.pod right and create another Job",
-                text::one_line(&end.message, MAX_QUOTE_BYTES)
+                "the agent's container can't be started: {}; {} and create another Job",
+                Clean::line(&end.said.message, MAX_QUOTE_BYTES),
+                if redaction::is_about_a_variable(&end.said.message) {
+                    redaction::ADVICE
+                } else {
+                    "put the Agent's spec.pod right"
+                }
             ),
         ),
         (Some(RunnerExit::SpoolFailed), _) => fail(
@@ -141,20 +147,20 @@ pub(super) fn by_exit_code(pod: &PodFacts, end: &Ended, spoken: Option<&Verdict>
     }
 }
 
-pub(super) fn words(pod: &PodFacts, end: Option<&Ended>) -> Option<String> {
+pub(super) fn words(pod: &PodFacts, end: Option<&Ended>) -> Option<Clean> {
     let mut words = Vec::new();
     if let Some(end) = end {
         words.push(format!(
             "container ended with code {} ({})",
-            end.code, end.reason
+            end.code, end.said.reason
         ));
     }
-    words.extend(pod.reason.clone());
-    words.extend(pod.message.clone());
+    words.extend(pod.reason.clone().map(String::from));
+    words.extend(pod.message.clone().map(String::from));
     words.extend(
         pod.disruption
             .as_ref()
             .map(|said| format!("{}: {}", said.reason, said.message)),
     );
-    (!words.is_empty()).then(|| text::one_line(&words.join("; "), MAX_QUOTE_BYTES))
+    (!words.is_empty()).then(|| Clean::line(&words.join("; "), MAX_QUOTE_BYTES))
 }

@@ -106,7 +106,7 @@ fn a_signal_that_nothing_explains_is_told_in_the_runners_words() {
     };
     assert_eq!(end.outcome.reason, Reason::AgentCrashed);
     let said: Verdict = serde_json::from_str(&stopped()).unwrap();
-    assert_eq!(end.outcome.message, said.message);
+    assert_eq!(said.message, *end.outcome.message);
 }
 
 #[test]
@@ -185,7 +185,7 @@ fn a_stop_from_outside_is_what_was_asked_for_or_waits_for_kubernetes() {
 
 #[test]
 fn what_kubernetes_says_killed_it_comes_before_the_exit_code() {
-    let said = |reason: &str| {
+    let said = |reason: &'static str| {
         Some(Said {
             reason: reason.into(),
             message: "m".into(),

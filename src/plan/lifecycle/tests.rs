@@ -294,7 +294,7 @@ fn reported(mut job: Job) -> Job {
         attempt: 1,
         uid: "pod-uid".into(),
         at: at(5),
-        verdict: end.message,
+        verdict: end.said.message,
     });
     job
 }

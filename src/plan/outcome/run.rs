@@ -3,7 +3,7 @@
 
 use super::Outcome;
 use crate::api::reason::Reason;
-use crate::api::text::one_line;
+use crate::api::text::Clean;
 use crate::api::verdict::{ProcessExit, ResultLine, StoppedBy};
 
 mod message;

@@ -83,7 +83,11 @@ fn a_condition_says_nothing_that_is_over() {
     let said = |status: &JobStatus, wanted: ConditionType| {
         let condition = status.conditions.iter().find(|it| it.type_ == wanted);
         let condition = condition.unwrap().clone();
-        (condition.status, condition.reason, condition.message)
+        (
+            condition.status,
+            condition.reason,
+            String::from(condition.message),
+        )
     };
     let text = str::to_owned;
     let waits = pending(&job(JobStatus::default()), Reason::Scheduling, "a", at(1));

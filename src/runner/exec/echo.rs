@@ -8,6 +8,8 @@ use std::time::{Duration, Instant};
 
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 
+use crate::api::text::Clean;
+
 /// All that is ever written; the kubelet rotates a container's log at 10 MiB.
 const TOTAL: usize = 8 * 1024 * 1024;
 
@@ -47,7 +49,7 @@ impl<W: Write + AsFd> Echo<W> {
     }
 
     /// Takes text to be written when there is room.
-    pub fn push(&mut self, text: &str) {
+    pub fn push(&mut self, text: &Clean) {
         if text.is_empty() || self.closed {
             return;
         }
@@ -135,8 +137,8 @@ mod tests {
     #[test]
     fn text_comes_out_as_it_went_in() {
         let (reader, mut echo) = pipe();
-        echo.push("one\n");
-        echo.push("two\n");
+        echo.push(&"one\n".into());
+        echo.push(&"two\n".into());
         echo.finish();
         drop(echo);
         assert_eq!(read_all(reader), "one\ntwo\n");
@@ -145,7 +147,7 @@ mod tests {
     #[test]
     fn a_reader_that_sleeps_costs_text_and_no_time() {
         let (reader, mut echo) = pipe();
-        let line = format!("{}\n", "x".repeat(1023));
+        let line = Clean::lines(&format!("{}\n", "x".repeat(1023)), 1024);
         let started = Instant::now();
         for _ in 0..1024 {
             echo.push(&line);
@@ -165,7 +167,7 @@ mod tests {
     fn there_is_an_end_to_it() {
         let file = tempfile::NamedTempFile::new().unwrap();
         let mut echo = Echo::new(file.reopen().unwrap());
-        let line = "x".repeat(64 * 1024);
+        let line = Clean::lines(&"x".repeat(64 * 1024), 64 * 1024);
         for _ in 0..256 {
             echo.push(&line);
             echo.flush();
@@ -180,7 +182,7 @@ mod tests {
     fn a_reader_that_is_gone_is_no_error() {
         let (reader, mut echo) = pipe();
         drop(reader);
-        echo.push("lost\n");
+        echo.push(&"lost\n".into());
         echo.finish();
         assert!(echo.closed && echo.wants_room().is_none());
     }

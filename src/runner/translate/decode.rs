@@ -7,10 +7,10 @@ use serde::Deserializer;
 use serde::de::Visitor;
 use serde_json::value::RawValue;
 
-use crate::api::text::cut;
+use crate::api::text::{Clean, cut};
 use crate::api::verdict::Text;
 
-/// At most `max` bytes of a JSON string's text; none when the value is no string. Half a surrogate pair,
+/// At most `max` bytes of a JSON string's text, cleaned; none when the value is no string. Half a surrogate pair,
 /// which no text can hold, becomes U+FFFD.
 pub fn head(value: &RawValue, max: usize) -> Option<Text> {
     let written = value.get().strip_prefix('"')?.strip_suffix('"')?;
@@ -23,7 +23,7 @@ pub fn head(value: &RawValue, max: usize) -> Option<Text> {
     let kept = cut(&text, max);
     Some(Text {
         truncated: !whole || kept.len() < text.len(),
-        text: kept.to_owned(),
+        text: Clean::lines(kept, max),
     })
 }
 
@@ -65,7 +65,7 @@ mod tests {
 
     fn head_of(json: &str, max: usize) -> Option<(String, bool)> {
         head(&RawValue::from_string(json.to_owned()).unwrap(), max)
-            .map(|text| (text.text, text.truncated))
+            .map(|text| (text.text.into(), text.truncated))
     }
 
     #[test]

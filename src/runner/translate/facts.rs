@@ -9,7 +9,7 @@ use serde_json::value::RawValue;
 use super::cli_line::{Block, CliLine, text};
 use super::decode::head;
 use super::fields::Fields;
-use crate::api::text::cut;
+use crate::api::text::Clean;
 use crate::api::verdict::{MAX_TEXT_BYTES, ResultLine, Text};
 
 /// Bounds of what is remembered.
@@ -28,22 +28,22 @@ pub struct Facts {
     pub result: Option<ResultLine>,
     pub turns: u64,
     pub cost_usd: Option<f64>,
-    pub usage: BTreeMap<String, u64>,
-    pub session_id: Option<String>,
+    pub usage: BTreeMap<Clean, u64>,
+    pub session_id: Option<Clean>,
     pub text: Option<Text>,
     /// The end of standard error.
     pub stderr: String,
     wants_structured: bool,
-    error_kind: Option<String>,
+    error_kind: Option<Clean>,
     /// Names of the tools that run, by the JSON of their call's id.
-    open_tools: HashMap<String, String>,
+    open_tools: HashMap<String, Clean>,
 }
 
 impl Facts {
     pub fn observe(&mut self, line: &CliLine) {
         match line.kind.as_deref() {
             Some("assistant") if line.is_api_error() => {
-                self.error_kind = line.error_kind.as_deref().map(str::to_owned);
+                self.error_kind = line.error_kind.as_deref().map(word);
             }
             Some("system") if line.system_subtype == "init" => self.init(&line.rest),
             Some("result") => self.result(&line.rest),
@@ -64,7 +64,7 @@ impl Facts {
 
     /// The tool that a call without a result runs.
     pub fn open_tool(&self, id: &RawValue) -> Option<&str> {
-        self.open_tools.get(id.get()).map(String::as_str)
+        self.open_tools.get(id.get()).map(Clean::as_str)
     }
 
     pub fn open_tools(&self) -> usize {
@@ -142,32 +142,32 @@ impl Facts {
     }
 }
 
-fn name(fields: &Fields, field: &str) -> Option<String> {
-    text(fields, field).map(Cow::into_owned)
+fn name(fields: &Fields, field: &str) -> Option<Clean> {
+    text(fields, field).as_deref().map(word)
 }
 
-fn errors(line: &Fields) -> Option<String> {
+/// A word of the CLI's, such as a reason.
+pub fn word(text: &str) -> Clean {
+    Clean::line(text, MAX_ID)
+}
+
+fn errors(line: &Fields) -> Option<Clean> {
     let errors: Vec<&RawValue> = line.get("errors")?;
-    let texts: Vec<String> = errors
+    let texts: Vec<Clean> = errors
         .into_iter()
         .take(8)
         .filter_map(|error| head(error, MAX_ERROR))
         .map(|text| text.text)
         .collect();
     let joined = texts.join("; ");
-    (!joined.is_empty()).then(|| cut(&joined, MAX_ERROR).to_owned())
+    (!joined.is_empty()).then(|| Clean::lines(&joined, MAX_ERROR))
 }
 
 /// The counts at the top of the API's usage; what is nested in it details them.
-fn usage(line: &Fields) -> BTreeMap<String, u64> {
+fn usage(line: &Fields) -> BTreeMap<Clean, u64> {
     let all: BTreeMap<Cow<str>, &RawValue> = line.get("usage").unwrap_or_default();
     all.into_iter()
-        .filter_map(|(name, count)| {
-            Some((
-                cut(&name, MAX_ID).to_owned(),
-                serde_json::from_str(count.get()).ok()?,
-            ))
-        })
+        .filter_map(|(name, count)| Some((word(&name), serde_json::from_str(count.get()).ok()?)))
         .take(MAX_USAGE)
         .collect()
 }

@@ -3,7 +3,7 @@
 
 use super::cli_line::{Block, CliLine};
 use super::decode::head;
-use crate::api::text::{cut, lines, one_line};
+use crate::api::text::{Clean, cut};
 
 /// How much of one text is shown.
 const MAX_TEXT: usize = 16 * 1024;
@@ -17,7 +17,7 @@ const MAX_HELD: usize = 64 * 1024;
 /// Collects readable text.
 #[derive(Debug, Default)]
 pub struct Readable {
-    held: String,
+    held: Clean,
     dropped: bool,
 }
 
@@ -31,30 +31,30 @@ impl Readable {
             }
             Block::ToolUse { name, input, .. } => {
                 let name = head(name, MAX_INPUT).unwrap_or_default().text;
-                let input = one_line(cut(input.get(), 2 * MAX_INPUT), MAX_INPUT);
+                let input = Clean::line(cut(input.get(), 2 * MAX_INPUT), MAX_INPUT);
                 self.add("", &format!("[{name}] {input}"));
             }
             Block::ToolResult { .. } => {}
         }
     }
 
-    /// Adds a paragraph; of a stranger's text only what no terminal would obey.
-    pub fn add(&mut self, label: &str, words: &str) {
+    /// Adds a paragraph.
+    pub fn add(&mut self, label: &'static str, words: &str) {
         if self.held.len() + label.len() + words.len() > MAX_HELD {
             self.dropped = true;
             return;
         }
-        self.held.push_str(label);
-        self.held.extend(lines(words));
+        self.held.push(&label.into());
+        self.held.push(&Clean::lines(words, MAX_HELD));
         if !self.held.ends_with('\n') {
-            self.held.push('\n');
+            self.held.push(&"\n".into());
         }
     }
 
     /// Takes what was added since the last time.
-    pub fn take(&mut self) -> String {
+    pub fn take(&mut self) -> Clean {
         if std::mem::take(&mut self.dropped) {
-            self.held.push_str("… more than can be shown here\n");
+            self.held.push(&"… more than can be shown here\n".into());
         }
         std::mem::take(&mut self.held)
     }

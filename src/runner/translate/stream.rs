@@ -7,7 +7,7 @@ use serde_json::value::{RawValue, to_raw_value};
 
 use super::cli_line::{Block, CliLine};
 use super::decode::head;
-use super::facts::Facts;
+use super::facts::{Facts, word};
 use super::fields::{Fields, is_plain};
 use super::lines::{PART_BYTES, Piece, parts};
 use super::noise::before_json;
@@ -16,8 +16,12 @@ use super::writer::Writer;
 use super::{Ended, RunIdentity};
 use crate::api::event::{Body, Place};
 use crate::api::reason::{ExitReason, Reason};
+use crate::api::text::Clean;
 use crate::api::verdict::{ResultLine, Verdict};
 use crate::plan::outcome::{RunFacts, of_result, of_run};
+
+/// An outcome is told in a sentence or two.
+const MAX_MESSAGE: usize = 1024;
 
 /// A longer command of a shell stands in the input alone.
 const MAX_COMMAND: usize = 8 * 1024;
@@ -208,7 +212,7 @@ impl Stream {
             phase: outcome.phase(),
             exit_reason: outcome.exit_reason().unwrap_or(ExitReason::Error),
             reason: outcome.reason,
-            message: outcome.message,
+            message: Clean::line(&outcome.message, MAX_MESSAGE),
             result: facts.result,
             exit: ended.exit,
             stopped_by: ended.stopped_by,
@@ -216,12 +220,18 @@ impl Stream {
             cost_usd: facts.cost_usd,
             cost_before_usd: self.identity.cost_before_usd,
             usage: facts.usage,
-            session_id: self.identity.session_id.clone().or(facts.session_id),
+            session_id: self
+                .identity
+                .session_id
+                .as_deref()
+                .map(word)
+                .or(facts.session_id),
             started_at: Some(ended.started_at),
             ended_at: Some(ended.ended_at),
             segment: self.writer.segment(),
             text: facts.text,
-            stderr: Some(facts.stderr).filter(|stderr| !stderr.is_empty()),
+            stderr: Some(Clean::lines(&facts.stderr, facts.stderr.len()))
+                .filter(|stderr| !stderr.is_empty()),
         };
         // The event says what the termination message says, to the byte.
         let message = RawValue::from_string(verdict.to_message());
@@ -306,7 +316,7 @@ fn api_error(line: &CliLine, message: &RawValue) -> ResultLine {
         is_error: true,
         error: head(message, 512).map(|text| text.text),
         api_error_status: line.rest.get("api_error_status"),
-        error_kind: line.error_kind.as_deref().map(str::to_owned),
+        error_kind: line.error_kind.as_deref().map(word),
         ..ResultLine::default()
     }
 }

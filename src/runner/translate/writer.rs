@@ -7,6 +7,7 @@ use sha2::{Digest, Sha256};
 
 use super::lines::parts;
 use crate::api::event::{Body, Event, Kind, MAX_BYTES, Place};
+use crate::api::text::Clean;
 use crate::api::verdict::Segment;
 
 /// The size of an event's fragment. Each byte of JSON text takes at most two in a JSON string, and a few
@@ -54,7 +55,7 @@ impl Writer {
 
     /// What was written so far.
     pub fn segment(&self) -> Segment {
-        let sha256 = self
+        let sha256: String = self
             .digest
             .clone()
             .finalize()
@@ -64,7 +65,7 @@ impl Writer {
         Segment {
             bytes: self.bytes,
             lines: self.seq,
-            sha256,
+            sha256: Clean::line(&sha256, 64),
         }
     }
 

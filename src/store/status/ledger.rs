@@ -15,6 +15,8 @@ use crate::{
     api::{
         job::{Job, JobStatus},
         record::{Output, Report},
+        text::Clean,
+        verdict,
     },
     kubernetes::{backoff, call::CallError},
     plan::{
@@ -229,7 +231,7 @@ impl Entry {
                         attempt,
                         uid: pod_uid,
                         at: at.trunc_subsecs(3),
-                        verdict: verdict.to_message(),
+                        verdict: Clean::lines(&verdict.to_message(), verdict::MAX_BYTES),
                     });
                 }
             }

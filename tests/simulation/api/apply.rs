@@ -1,9 +1,25 @@
-//! What server-side apply puts into an object. Lists with keys are merged by them, all other lists are one
-//! value.
+//! What server-side apply reads, and what it puts into an object. Lists with keys are merged by them, all other
+//! lists are one value.
 
 use serde_json::Value;
 
-use super::owners::list_key;
+use super::{
+    answer::{Answer, failure},
+    owners::list_key,
+};
+
+/// The body, which is read as YAML: some characters that stand in JSON as they are can't stand in that, and what
+/// it takes for the end of a line becomes a blank.
+pub fn read(body: &[u8]) -> Result<Value, Answer> {
+    let refused = |why: &str| failure(400, "BadRequest", &format!("error decoding YAML: {why}"));
+    let text = std::str::from_utf8(body).map_err(|error| refused(&error.to_string()))?;
+    let is_known = |c: char| matches!(c, '\t' | '\n' | '\r' | ' '..='~' | '\u{85}' | '\u{a0}'..='\u{fffd}' | '\u{10000}'..);
+    if !text.chars().all(is_known) {
+        return Err(refused("control characters are not allowed"));
+    }
+    let folded = text.replace(['\u{85}', '\u{2028}', '\u{2029}'], " ");
+    serde_json::from_str(&folded).map_err(|error| refused(&error.to_string()))
+}
 
 /// The object with all that a manager applies.
 pub fn merged(old: &Value, now: &Value) -> Value {

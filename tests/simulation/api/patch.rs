@@ -53,7 +53,7 @@ impl ApiServer {
         request: &Request,
         of_status: bool,
     ) -> Result<Answer, Answer> {
-        let body = request.body()?;
+        let body = apply::read(&request.body)?;
         let manager = request
             .parameter("fieldManager")
             .ok_or_else(|| answer::invalid(key, "fieldManager", "is required for apply patch"))?;

@@ -14,6 +14,21 @@ use super::servers::Known;
 const JOB_FINALIZER: &str = "herdctl.dev/record";
 const FOREIGN_FINALIZER: &str = "example.com/mine";
 const MANAGERS: [&str; 2] = ["herd-controller", "another"];
+/// Mostly such as JSON takes as they are, and an apply does not.
+const TEXTS: [&str; 12] = [
+    "a",
+    "b",
+    "a\u{1b}b",
+    "a\u{7f}b",
+    "a\u{85}b",
+    "a\u{9b}b",
+    "a\u{a0}b",
+    "a\u{2028}b",
+    "a\u{feff}b",
+    "a\u{fffe}b",
+    "a\u{ffff}b",
+    "a\u{1ffff}b",
+];
 
 /// Which of an object's values a request carries as its precondition.
 #[derive(Clone, Copy, Debug)]
@@ -73,7 +88,7 @@ fn job(chance: &mut Random) -> Step {
         6 => Step::PatchStatus {
             uid: *chance.pick(&SAID),
             field: "message",
-            value: json!(chance.pick(&["a", "b"])),
+            value: json!(chance.pick(&TEXTS)),
         },
         7 => Step::Merge(spec_change(chance)),
         8 => Step::Hold {
@@ -165,7 +180,7 @@ fn status(chance: &mut Random) -> Value {
         status["attempts"] = json!(all);
     }
     if chance.once_in(3) {
-        status["message"] = json!("said");
+        status["message"] = json!(chance.pick(&TEXTS));
     }
     if chance.once_in(8) {
         status["phase"] = json!("unheard-of");

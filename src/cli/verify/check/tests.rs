@@ -1,5 +1,5 @@
 use super::*;
-use crate::api::verdict;
+use crate::api::{text::Clean, verdict};
 
 const TIME: &str = r#""timestamp":"2026-01-02T03:04:05.678Z""#;
 
@@ -20,7 +20,7 @@ fn verdict_line(segment: &[String], seq: u64) -> String {
     let told = verdict::Segment {
         bytes: text.len() as u64,
         lines: segment.len() as u64,
-        sha256: hex(Sha256::new_with_prefix(&text)),
+        sha256: Clean::line(&hex(Sha256::new_with_prefix(&text)), 64),
     };
     let told = serde_json::to_string(&told).unwrap();
     format!(

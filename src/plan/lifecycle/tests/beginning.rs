@@ -107,7 +107,7 @@ fn a_job_deleted_before_its_start_ends_without_a_pod() {
 #[test]
 fn a_refused_pod_is_tried_again_or_ends_the_job() {
     let job = intended();
-    let refused = |code, message: &str| {
+    let refused = |code, message: &'static str| {
         PodLookup::Refused(Refusal {
             code,
             message: message.into(),

@@ -2,7 +2,7 @@
 
 use super::*;
 
-fn said(reason: &str) -> PodFacts {
+fn said(reason: &'static str) -> PodFacts {
     PodFacts {
         disruption: Some(Said {
             reason: reason.into(),

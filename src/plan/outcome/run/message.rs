@@ -1,6 +1,6 @@
 //! The sentence that goes with a run's outcome: what happened, why, and what to do next.
 
-use super::{RunFacts, one_line};
+use super::{Clean, RunFacts};
 use crate::api::reason::Reason;
 use crate::api::verdict::{ProcessExit, StoppedBy};
 
@@ -41,7 +41,7 @@ pub(super) fn of(reason: Reason, facts: &RunFacts) -> String {
             (what + &quote(said(facts)), next)
         }
     };
-    one_line(&format!("{what}: {next}"), MAX_BYTES)
+    Clean::line(&format!("{what}: {next}"), MAX_BYTES).into()
 }
 
 /// What happened, and the next step, for the reasons that the CLI or the runner's clocks give.
@@ -134,7 +134,7 @@ fn crash(facts: &RunFacts) -> String {
             let why = result.terminal_reason.as_deref().unwrap_or(&result.subtype);
             format!(
                 "the agent {how} after an error, {}{}",
-                one_line(why, MAX_QUOTE),
+                Clean::line(why, MAX_QUOTE),
                 quote(said(facts))
             )
         }
@@ -171,8 +171,8 @@ fn said<'a>(facts: &RunFacts<'a>) -> &'a str {
 }
 
 fn quote(words: &str) -> String {
-    match one_line(words, MAX_QUOTE) {
-        words if words.is_empty() => words,
+    match Clean::line(words, MAX_QUOTE) {
+        words if words.is_empty() => String::new(),
         words => format!(" (“{words}”)"),
     }
 }

@@ -11,7 +11,7 @@ fn good() -> ResultLine {
 }
 
 /// What the CLI writes when the API's errors ended the run.
-fn api_error(status: impl Into<Option<u16>>, text: &str) -> ResultLine {
+fn api_error(status: impl Into<Option<u16>>, text: &'static str) -> ResultLine {
     ResultLine {
         is_error: true,
         terminal_reason: Some("api_error".into()),
@@ -21,7 +21,7 @@ fn api_error(status: impl Into<Option<u16>>, text: &str) -> ResultLine {
     }
 }
 
-fn failed(subtype: &str, text: &str) -> ResultLine {
+fn failed(subtype: &'static str, text: &'static str) -> ResultLine {
     ResultLine {
         subtype: subtype.into(),
         is_error: true,
@@ -32,15 +32,15 @@ fn failed(subtype: &str, text: &str) -> ResultLine {
 
 #[test]
 fn a_result_line_has_one_reason() {
-    let refusal = |text: &str| ResultLine {
+    let refusal = |text: &'static str| ResultLine {
         stop_reason: Some("refusal".into()),
         ..api_error(None, text)
     };
-    let terminal = |reason: &str| ResultLine {
+    let terminal = |reason: &'static str| ResultLine {
         terminal_reason: Some(reason.into()),
         ..failed("error_during_execution", "x")
     };
-    let kind = |kind: &str| ResultLine {
+    let kind = |kind: &'static str| ResultLine {
         error_kind: Some(kind.into()),
         ..api_error(None, "?")
     };
@@ -304,13 +304,15 @@ fn what_could_not_be_resumed_is_known_from_standard_error() {
 #[test]
 fn a_message_is_one_clean_bounded_line() {
     let noise = "\u{1b}[31mred\u{7}\r\n\u{202e}".repeat(1000);
+    let said = Some(Clean::lines(&noise, usize::MAX));
     for line in [
-        api_error(401, &noise),
-        failed("error_of_tomorrow", &noise),
-        failed("error_max_turns", &noise),
+        api_error(401, ""),
+        failed("error_of_tomorrow", ""),
+        failed("error_max_turns", ""),
     ] {
         let line = ResultLine {
-            terminal_reason: Some(noise.clone()),
+            terminal_reason: said.clone(),
+            error: said.clone(),
             ..line
         };
         for exit in [ProcessExit::Code(1), ProcessExit::Signal(9)] {
