@@ -21,6 +21,10 @@ pub enum InputsError {
         "the prompts of the Job and its Agent are too large together: {bytes} bytes with all inputs, at most {max} fit; shorten spec.prompt, spec.resumePrompt, spec.systemPrompt or spec.appendSystemPrompt and create another Job"
     )]
     TooLarge { bytes: usize, max: usize },
+    #[error(
+        "{field} of the Agent holds a NUL character, which the CLI can't be given: take it out and create another Job"
+    )]
+    Nul { field: &'static str },
     #[error("the inputs can't be written as JSON: {0}")]
     NotJson(String),
     #[error(
@@ -59,6 +63,7 @@ pub fn inputs(
     let opening = opening(job, agent).ok_or_else(|| InputsError::NoPrompt {
         agent: job.agent.clone(),
     })?;
+    no_nul(agent)?;
     let inputs = RunInputs {
         job: run.job.to_owned(),
         agent: job.agent.clone(),
@@ -94,6 +99,39 @@ pub fn inputs(
     Ok(text)
 }
 
+/// What goes to the CLI as an argument ends at the first NUL.
+fn no_nul(agent: &AgentSpec) -> Result<(), InputsError> {
+    let tools = agent.tools.as_ref();
+    let lists = [
+        (
+            "spec.tools.available",
+            tools.and_then(|it| it.available.as_ref()),
+        ),
+        (
+            "spec.tools.allowed",
+            tools.and_then(|it| it.allowed.as_ref()),
+        ),
+        ("spec.tools.denied", tools.and_then(|it| it.denied.as_ref())),
+    ];
+    let prompts = [
+        ("spec.systemPrompt", agent.system_prompt.iter()),
+        ("spec.appendSystemPrompt", agent.append_system_prompt.iter()),
+    ];
+    let in_prompts = prompts
+        .into_iter()
+        .flat_map(|(field, texts)| texts.map(move |text| (field, text)));
+    let in_lists = lists
+        .into_iter()
+        .flat_map(|(field, texts)| texts.into_iter().flatten().map(move |text| (field, text)));
+    match in_prompts
+        .chain(in_lists)
+        .find(|(_, text)| text.contains('\0'))
+    {
+        Some((field, _)) => Err(InputsError::Nul { field }),
+        None => Ok(()),
+    }
+}
+
 /// The schema of the result. The CLI takes any JSON object for one; with anything else it would not start.
 fn schema(job: &JobSpec, agent: &AgentSpec) -> Result<Option<String>, InputsError> {
     let (whose, text) = match (&job.output_schema, &agent.output_schema) {
@@ -112,6 +150,7 @@ fn schema(job: &JobSpec, agent: &AgentSpec) -> Result<Option<String>, InputsErro
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::api::run::Tools;
 
     const RUN: RunOf<'static> = RunOf {
         job: "hello",
@@ -221,6 +260,35 @@ mod tests {
                 agent: "reviewer".into()
             }
         );
+    }
+
+    #[test]
+    fn a_nul_that_no_argument_can_hold_is_named_by_its_field() {
+        let with_prompt = AgentSpec {
+            append_system_prompt: Some("a\0b".into()),
+            ..AgentSpec::default()
+        };
+        let with_tools = AgentSpec {
+            tools: Some(Tools {
+                denied: Some(vec!["Bash".into(), "a\0".into()]),
+                ..Tools::default()
+            }),
+            ..AgentSpec::default()
+        };
+        let own = JobSpec {
+            prompt: Some("do it\0".into()),
+            ..job()
+        };
+        assert!(
+            text(&own, &AgentSpec::default()).is_ok(),
+            "standard input holds it"
+        );
+        for (agent, field) in [
+            (with_prompt, "spec.appendSystemPrompt"),
+            (with_tools, "spec.tools.denied"),
+        ] {
+            assert_eq!(text(&own, &agent), Err(InputsError::Nul { field }));
+        }
     }
 
     #[test]

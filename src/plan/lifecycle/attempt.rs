@@ -91,8 +91,9 @@ pub(super) fn build(job: &Job, of: Build<'_>) -> Result<Pod, BuildError> {
     })
     .map_err(|error| match error {
         InputsError::NoPrompt { .. } => BuildError::NoPrompt(error.to_string()),
-        InputsError::TooLarge { .. } | InputsError::NotJson(_) | InputsError::BadSchema { .. } => {
-            hopeless(error.to_string())
-        }
+        InputsError::TooLarge { .. }
+        | InputsError::Nul { .. }
+        | InputsError::NotJson(_)
+        | InputsError::BadSchema { .. } => hopeless(error.to_string()),
     })
 }
