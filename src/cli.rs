@@ -21,6 +21,7 @@ mod cancel;
 mod cells;
 mod cluster;
 mod created;
+mod doctor;
 mod error;
 mod event;
 pub mod exit;
@@ -71,6 +72,7 @@ enum Command {
     /// List, follow, stop, resume and verify Jobs
     #[command(subcommand, visible_alias = "job", arg_required_else_help = true)]
     Jobs(Jobs),
+    Doctor(doctor::Doctor),
 }
 
 #[derive(Debug, Subcommand)]
@@ -138,6 +140,7 @@ async fn run(arguments: Arguments, out: &mut Out) -> Result<Exit, CliError> {
     };
     match arguments.command {
         Command::Run(run) => run.run(&session, out).await,
+        Command::Doctor(doctor) => doctor.run(&session, out).await,
         Command::Jobs(Jobs::List(list)) => list.run(&session, out).await,
         Command::Jobs(Jobs::Show(show)) => show.run(&session, out).await,
         Command::Jobs(Jobs::Logs(logs)) => logs.run(&session, out).await,

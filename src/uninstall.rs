@@ -1,6 +1,6 @@
-//! What has to happen before the operator goes: nothing that it holds may stay held, and no agent may run on
-//! with nobody to end it. Looks, asks `plan::uninstall` for one step, takes it, and looks again, until nothing
-//! is left or the time is over. Each failure is told and holds nothing else up.
+//! What has to happen before the operator goes: nothing that it holds may stay held, and no agent may run
+//! without a controller to end it. Looks, asks `plan::uninstall` for one step, takes it, and looks again,
+//! until nothing is left or the time is over. A failure is reported and holds nothing else up.
 
 mod act;
 mod look;
@@ -14,6 +14,7 @@ use kube::Client;
 use tokio::time::{Instant, sleep, timeout_at};
 
 use self::look::Eyes;
+pub use self::look::is_held;
 use crate::plan::uninstall::{Failures, For, Limits, RunningJobs, Seen, Step, next};
 
 /// Between two looks while something is waited for.

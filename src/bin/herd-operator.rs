@@ -161,7 +161,7 @@ struct UninstallArguments {
     /// After so long it ends, whatever is left.
     #[arg(long, value_name = "DURATION", default_value = "3m", value_parser = duration)]
     timeout: std::time::Duration,
-    /// End with exit code 1 when something could not be done; it is 0 otherwise, so that the uninstall goes on.
+    /// End with exit code 1 when something could not be done; it is 0 otherwise, so that the uninstall continues.
     #[arg(long)]
     strict: bool,
 }

@@ -25,7 +25,10 @@ impl Exit {
     /// The codes with their meaning, in the order of the help.
     pub const TABLE: [(Exit, &str); 8] = [
         (Exit::Done, "done; of a Job that was waited for: completed"),
-        (Exit::Error, "error, or jobs verify found a difference"),
+        (
+            Exit::Error,
+            "error; jobs verify found a difference, doctor a fault",
+        ),
         (Exit::Usage, "invalid arguments"),
         (Exit::Failed, "the Job that was waited for failed"),
         (Exit::Timeout, "it failed because a time limit passed"),

@@ -40,6 +40,14 @@ pub fn with(bundle: &[u8], replica: &str, own: &[&Serving], now: DateTime<Utc>) 
     (!same).then(|| text(&wanted))
 }
 
+/// Until when each certificate of a bundle is good.
+pub fn expiries(bundle: &[u8]) -> Vec<DateTime<Utc>> {
+    CertificateDer::pem_slice_iter(bundle)
+        .filter_map(|block| Entry::read(block.as_ref().ok()?))
+        .filter_map(|entry| DateTime::from_timestamp(entry.expires, 0))
+        .collect()
+}
+
 fn text(certificates: &[&[u8]]) -> String {
     let blocks: Vec<Pem> = certificates
         .iter()

@@ -4,7 +4,7 @@
 
 use std::{collections::BTreeMap, time::Duration};
 
-/// After so many refusals of one deed the uninstall goes on without it. Finalizers are tried until the end.
+/// After so many refusals of one deed the uninstall continues without it. Finalizers are tried until the end.
 const TRIES: u32 = 3;
 
 /// What becomes of Jobs that have not ended.
@@ -218,7 +218,7 @@ fn stop_controller(seen: &Seen, at: Duration, limits: Limits, failures: &Failure
     }
 }
 
-/// No agent works on for which nobody keeps a record or looks at a deadline.
+/// No agent works without a controller that keeps its deadlines.
 fn end_pods(
     seen: &Seen,
     at: Duration,

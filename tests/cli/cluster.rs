@@ -34,6 +34,10 @@ pub struct World {
     pub history: Vec<(u64, &'static str, Value)>,
     pub agents: BTreeMap<String, Value>,
     pub records: BTreeMap<String, Record>,
+    /// Whatever else can be read, by its path; a list where it has `items`.
+    pub objects: BTreeMap<String, Value>,
+    /// What the caller may not do with agents, Jobs and their output: `create jobs`.
+    pub denied: Vec<&'static str>,
     pub faults: Vec<Fault>,
     /// What the patches that were taken said of the spec.
     pub patches: Vec<Value>,

@@ -4,7 +4,7 @@ use std::os::unix::fs::symlink;
 
 use crate::{cluster::NAMESPACE, golden, program::Program};
 
-const VERBS: [&[&str]; 11] = [
+const VERBS: [&[&str]; 12] = [
     &[],
     &["run"],
     &["jobs"],
@@ -16,6 +16,7 @@ const VERBS: [&[&str]; 11] = [
     &["jobs", "resume"],
     &["jobs", "result"],
     &["jobs", "verify"],
+    &["doctor"],
 ];
 
 const HEAD: &str = "# herdctl, command by command

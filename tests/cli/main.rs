@@ -4,12 +4,14 @@
 mod cancelling;
 mod cluster;
 mod connecting;
+mod doctor;
 mod errors;
 mod following;
 mod golden;
 mod help;
 mod ids;
 mod listing;
+mod objects;
 mod pausing;
 mod program;
 mod record;

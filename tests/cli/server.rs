@@ -19,7 +19,7 @@ use tokio::{runtime::Runtime, sync::watch};
 
 use crate::{
     cluster::{NAMESPACE, USER, World, status},
-    record,
+    objects, record,
 };
 
 #[derive(Clone)]
@@ -84,6 +84,9 @@ async fn answer(State(shared): State<Shared>, request: Request) -> Response {
     let accept = parts.headers.get(header::ACCEPT);
     let metadata =
         accept.is_some_and(|accept| accept.to_str().unwrap().contains("PartialObjectMetadata"));
+    if let Some(answer) = objects::answer(&shared, &parts, &body) {
+        return answer;
+    }
     let steps: Vec<&str> = path.trim_start_matches('/').split('/').collect();
     match (&parts.method, &steps[..]) {
         (_, ["apis", _, _, "namespaces", namespace, ..])
@@ -220,7 +223,7 @@ pub fn object(object: Value) -> Response {
     axum::Json(object).into_response()
 }
 
-fn plain(code: u16, body: String) -> Response {
+pub fn plain(code: u16, body: String) -> Response {
     (StatusCode::from_u16(code).unwrap(), body).into_response()
 }
 
@@ -291,7 +294,7 @@ pub fn form(query: &str) -> Vec<(String, String)> {
 }
 
 /// True for an object that a field selector of `=` and `!=` lets through.
-fn selected(job: &Value, selector: &str) -> bool {
+pub fn selected(job: &Value, selector: &str) -> bool {
     selector
         .split(',')
         .filter(|part| !part.is_empty())
