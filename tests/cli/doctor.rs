@@ -57,9 +57,9 @@ async fn a_healthy_install_is_told_line_by_line() {
         "✔ kubernetes: Kubernetes 1.36\n",
         "✔ crds: agents.herdctl.dev and jobs.herdctl.dev, v1alpha1\n",
         "✔ versions: herdctl and operator ",
-        "✔ controller: controller: 1 of 1 ready\n",
-        "✔ store: store: 1 of 1 ready\n",
-        "✔ gateway: gateway: 2 of 2 ready\n",
+        "✔ controller: 1 of 1 ready\n",
+        "✔ store: 1 of 1 ready\n",
+        "✔ gateway: 2 of 2 ready\n",
         "✔ leader: herd-controller-7d9f leads\n",
         "✔ api: output-v1.herdctl.dev is available\n",
         "✔ certificate: the gateways' certificate is good until ",
@@ -208,7 +208,7 @@ async fn a_store_that_is_down_is_named_with_the_reason_of_its_pod() {
     );
     only(
         doctor(&cluster).await.exits(1),
-        "store: store: 0 of 1 ready: what agents put out stays in their pods, and can't be read (ImagePullBackOff: no such image)",
+        "store: 0 of 1 ready: what agents put out stays in their pods, and can't be read (ImagePullBackOff: no such image)",
         "kubectl --namespace herd-system describe pod/herd-store-0",
     );
 }

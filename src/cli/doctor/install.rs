@@ -292,7 +292,7 @@ fn part(
             part.name
         ));
     }
-    let ready = format!("{component}: {} of {} ready", part.ready, part.wanted);
+    let ready = format!("{} of {} ready", part.ready, part.wanted);
     if part.ready >= part.wanted {
         return Finding::good(component, ready);
     }
