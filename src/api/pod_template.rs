@@ -27,7 +27,8 @@ pub struct PodTemplate {
     /// CPU and memory of the agent's container, as texts or whole numbers: 500m, 2Gi. Default: what the operator was installed with.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub resources: Option<ResourceRequirements>,
-    /// Labels that a node must have.
+    /// Labels that a node must have, beside kubernetes.io/os: linux and kubernetes.io/arch: amd64, which
+    /// a value here for the same label replaces.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(extend("maxProperties" = 32, "additionalProperties" = {"type": "string", "maxLength": 63}))]
     pub node_selector: Option<BTreeMap<String, String>>,

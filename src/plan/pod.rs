@@ -39,6 +39,12 @@ const DEFAULT_CONTAINER: &str = "kubectl.kubernetes.io/default-container";
 /// User and group of agents that choose none.
 const DEFAULT_ID: i64 = 1000;
 
+/// The nodes for which our images are built.
+const NODES: [(&str, &str); 2] = [
+    ("kubernetes.io/os", "linux"),
+    ("kubernetes.io/arch", "amd64"),
+];
+
 /// How long the pod's own deadline stands behind the runner's.
 const BACKSTOP: Duration = Duration::from_secs(60);
 
@@ -128,7 +134,7 @@ fn spec(of: PodOf<'_>, template: &PodTemplate) -> PodSpec {
                 })
                 .collect()
         }),
-        node_selector: template.node_selector.clone(),
+        node_selector: Some(node_selector(template)),
         tolerations: template.tolerations.clone(),
         ..PodSpec::default()
     }
@@ -138,6 +144,14 @@ fn spec(of: PodOf<'_>, template: &PodTemplate) -> PodSpec {
 /// `$$` one dollar sign and puts values in the place of `$(NAME)`.
 fn literal(text: &str) -> String {
     text.replace('$', "$$")
+}
+
+/// A cluster may have nodes of other kinds, on which nothing of our images runs.
+fn node_selector(template: &PodTemplate) -> BTreeMap<String, String> {
+    let ours = NODES.map(|(label, value)| (label.to_owned(), value.to_owned()));
+    let mut labels = BTreeMap::from(ours);
+    labels.extend(template.node_selector.clone().unwrap_or_default());
+    labels
 }
 
 /// Whole seconds, rounded up: a deadline may be late, never early.

@@ -182,9 +182,20 @@ fn what_an_agent_chooses_for_its_pod_is_taken() {
     assert_eq!(agent.image_pull_policy.as_deref(), Some("Always"));
     assert_eq!(agent.resources.unwrap().limits.unwrap()["memory"].0, "2Gi");
     assert_eq!(spec.image_pull_secrets.unwrap()[0].name, "pull");
-    assert_eq!(spec.node_selector.unwrap()["disk"], "fast");
+    let nodes = spec.node_selector.unwrap();
+    assert_eq!((nodes["disk"].as_str(), nodes.len()), ("fast", 3));
     assert_eq!(spec.tolerations.unwrap()[0].key.as_deref(), Some("gpu"));
     assert_eq!(spec.security_context.unwrap().run_as_user, Some(1234));
+}
+
+#[test]
+fn a_pod_goes_to_nodes_that_its_images_are_for_unless_the_agent_says_otherwise() {
+    let nodes = |agent| spec(agent).node_selector.unwrap();
+    let usual = nodes(json!({}));
+    assert_eq!(usual["kubernetes.io/os"], "linux");
+    assert_eq!(usual["kubernetes.io/arch"], "amd64");
+    let arm = json!({"pod": {"nodeSelector": {"kubernetes.io/arch": "arm64"}}});
+    assert_eq!(nodes(arm)["kubernetes.io/arch"], "arm64");
 }
 
 #[test]
