@@ -106,6 +106,11 @@ pub fn silent(code: i32, word: &'static str, at: DateTime<Utc>) -> End {
     }
 }
 
+/// The end of an agent that had just finished when it was asked to stop.
+pub fn finished(started: DateTime<Utc>, at: DateTime<Utc>) -> End {
+    spoken("success", 0, StoppedBy::Signal, started, at)
+}
+
 /// The end of an agent that was asked to stop, and did.
 pub fn stopped(by: StoppedBy, started: DateTime<Utc>, at: DateTime<Utc>) -> End {
     spoken("", 143, by, started, at)

@@ -7,6 +7,7 @@ use herdctl::api::{
     job::{Attempt, Job, JobStatus},
     reason::Reason,
     run,
+    verdict::Verdict,
 };
 use serde_json::Value;
 
@@ -30,6 +31,8 @@ pub struct Checks {
     outcomes: BTreeMap<String, String>,
     /// The phases and reasons that each Job went through, by UID in the order of creation.
     paths: Vec<(String, Vec<String>)>,
+    /// Attempts whose Job's status holds the word that their agent has finished, by the Job's UID.
+    finished: BTreeSet<(String, u32)>,
     /// When a Job came to its end last, in milliseconds.
     pub ended: u64,
     /// How many attempts each Job has, by UID.
@@ -169,6 +172,7 @@ impl World {
         for attempt in &status.attempts {
             self.check_attempt(&uid, &status, attempt);
         }
+        self.check_finished(&uid, &status);
         let outcome = format!(
             "{:?} {:?} {:?}",
             status.phase, status.reason, status.message
@@ -186,6 +190,30 @@ impl World {
                 }
             }
             _ => {}
+        }
+    }
+
+    /// A Job whose agent is known to have finished ends so, unless it is stopped.
+    fn check_finished(&mut self, uid: &str, status: &JobStatus) {
+        let Some(last) = status.attempt() else {
+            return;
+        };
+        let key = (uid.to_owned(), last.number);
+        let stopped = matches!(
+            status.reason,
+            Some(Reason::Cancelled | Reason::JobDeleted | Reason::AgentDeleted)
+        );
+        let ends_so = stopped || status.reason == Some(Reason::Completed);
+        let goes_on = last.outcome.is_some() && !status.is_final();
+        let known = self.checks.finished.contains(&key) && self.checks.stripped.is_empty();
+        if known && (goes_on || status.is_final() && !ends_so) {
+            self.break_rule("an agent has finished and its Job does not end so");
+        }
+        let verdict = status
+            .report_on(last)
+            .and_then(|it| serde_json::from_str::<Verdict>(&it.verdict).ok());
+        if verdict.is_some_and(|it| it.reason == Reason::Completed) && last.outcome.is_none() {
+            self.checks.finished.insert(key);
         }
     }
 

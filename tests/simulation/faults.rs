@@ -116,7 +116,7 @@ impl World {
         let time = self.time();
         let checked = self.before(&request);
         let answer = bent
-            .or_else(|| self.has_no_room(&request))
+            .or_else(|| self.takes_no_pod(&request))
             .unwrap_or_else(|| self.api.handle(&request, time));
         self.after_commit(&request, &answer, checked);
         self.trace(format!(
@@ -144,10 +144,11 @@ impl World {
         }
     }
 
-    fn has_no_room(&self, request: &Request) -> Option<Answer> {
+    fn takes_no_pod(&self, request: &Request) -> Option<Answer> {
         let pods = request.target()?.resource == Resource::Pods;
         let creates = pods && request.method == "POST";
-        (creates && self.full).then(|| failure(403, "Forbidden", "exceeded quota: none"))
+        let (code, reason, words) = self.refusal.filter(|_| creates)?.answer();
+        Some(failure(code, reason, words))
     }
 
     fn reply(&mut self, number: u64, request: &Request, mut answer: Answer) {

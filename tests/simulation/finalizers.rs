@@ -1,7 +1,7 @@
 //! What must hold of our finalizers: they go when they may, and not before.
 
 use chrono::TimeDelta;
-use herdctl::api::job::{JOB_FINALIZER, Job, POD_FINALIZER};
+use herdctl::api::job::{JOB_FINALIZER, Job, JobStatus, POD_FINALIZER};
 use serde_json::Value;
 
 use super::{
@@ -9,6 +9,9 @@ use super::{
     nodes::owner,
     world::World,
 };
+
+/// The least that a store gets.
+const SEALING: TimeDelta = TimeDelta::seconds(4);
 
 impl World {
     /// Our finalizer goes only when what the pod said stands in the status.
@@ -37,12 +40,24 @@ impl World {
         if !status.is_final() && !settled {
             self.break_rule("a pod is let go before its outcome is in the status");
         }
+        self.check_sealing(&uid, &change.key.name, &status);
         let alive = self
             .agents
             .iter()
             .any(|it| it.pod == uid && it.alive && !it.fenced);
         if alive {
             self.break_rule("a pod is let go while its agent lives");
+        }
+    }
+
+    /// The store had time to seal the record since it could.
+    fn check_sealing(&mut self, uid: &str, name: &str, status: &JobStatus) {
+        let last = status.attempt().filter(|it| it.pod == name);
+        let closed = last.and_then(|it| it.closed);
+        let stripped = self.checks.stripped.contains(uid);
+        let hurried = closed.is_some_and(|at| self.time() - at < SEALING);
+        if status.is_final() && !status.is_sealed() && hurried && !stripped && !self.is_skewed() {
+            self.break_rule("a pod is let go before its record could be sealed");
         }
     }
 

@@ -4,7 +4,7 @@ use herdctl::api::verdict::{StoppedBy, Verdict};
 use serde_json::{Value, json};
 
 use super::{
-    agents::{Agent, End, Fate, silent, stopped},
+    agents::{Agent, End, Fate, finished, silent, stopped},
     api::{Key, seconds},
     nodes::{Step, attempt, owner},
     world::{Event, World},
@@ -126,6 +126,7 @@ impl World {
             let started = agent.started;
             let end = match self.random.between(0, 8) {
                 0 => Fate::Succeeds.end(started, self.time()),
+                2 => finished(started, self.time()),
                 1 => return self.after(2_000, 8_000, Event::Pod(uid.to_owned(), Step::Kill)),
                 _ => stopped(StoppedBy::Signal, started, self.time()),
             };

@@ -64,8 +64,8 @@ impl World {
                 let resume = json!({"resume": {"job": job(number).name}});
                 self.create_job_with(CONTINUES, &resume);
             }
-            Deed::Fill => self.full = true,
-            Deed::Free => self.full = false,
+            Deed::Refuse(refusal) => self.refusal = Some(refusal),
+            Deed::Free => self.refusal = None,
             Deed::Cancel(number) => self.change_job(number, &json!({"cancel": true})),
             Deed::Suspend(number) => self.change_job(number, &json!({"suspend": true})),
             Deed::Resume(number) => self.change_job(number, &json!({"suspend": false})),
@@ -159,7 +159,7 @@ impl World {
             self.hear_again(node);
         }
         self.store_comes();
-        self.full = false;
+        self.refusal = None;
         self.create_agent();
         for number in 0..JOBS {
             self.unhold(number);

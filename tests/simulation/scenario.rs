@@ -54,8 +54,8 @@ pub enum Deed {
     /// Somebody else's finalizer is put before ours, on a Job and its last pod.
     Hold(usize),
     Unhold(usize),
-    /// A quota of the namespace leaves no room for pods.
-    Fill,
+    /// The API server takes no pod any more.
+    Refuse(Refusal),
     Free,
     StoreGoes,
     StoreComes,
@@ -70,6 +70,41 @@ pub enum Deed {
     Skew(usize, i64),
     /// All that was broken is whole again.
     Heal,
+}
+
+/// Why the API server takes no pod, for a while.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Refusal {
+    /// A quota of the namespace leaves no room.
+    Quota,
+    /// The quota is new.
+    UnknownQuota,
+    /// The namespace is new.
+    NoAccount,
+    Webhook,
+}
+
+impl Refusal {
+    pub const ALL: [Refusal; 4] = [
+        Refusal::Quota,
+        Refusal::UnknownQuota,
+        Refusal::NoAccount,
+        Refusal::Webhook,
+    ];
+
+    /// Code, reason and words of the answer.
+    pub fn answer(self) -> (u16, &'static str, &'static str) {
+        match self {
+            Refusal::Quota => (403, "Forbidden", "exceeded quota: none"),
+            Refusal::UnknownQuota => (403, "Forbidden", "status unknown for quota: none"),
+            Refusal::NoAccount => (403, "Forbidden", "error looking up service account default"),
+            Refusal::Webhook => (
+                500,
+                "InternalError",
+                "failed calling webhook \"a.b\": refused",
+            ),
+        }
+    }
 }
 
 /// How much a stranger's pod looks like a Job's.
@@ -153,7 +188,7 @@ impl Scenario {
                     deeds.push((later, *random.pick(&ends)));
                 }
                 Deed::Hold(job) => deeds.push((later, Deed::Unhold(job))),
-                Deed::Fill => deeds.push((later, Deed::Free)),
+                Deed::Refuse(_) => deeds.push((later, Deed::Free)),
                 Deed::StoreGoes => deeds.push((later, Deed::StoreComes)),
                 _ => {}
             }
@@ -296,7 +331,7 @@ fn deed(random: &mut Random, job: usize, controllers: usize) -> Deed {
         29 => Deed::ListAgain(controller, Resource::Agents, behind),
         33 => Deed::Mute(controller, random.between(10_000, 60_000)),
         34 => Deed::Continue(job),
-        35 => Deed::Fill,
+        35 => Deed::Refuse(*random.pick(&Refusal::ALL)),
         30 => Deed::StripJob(job),
         31 => Deed::ReplacePod(job),
         32 => Deed::Stranger(job, *random.pick(&[Likeness::Labels, Likeness::Name])),

@@ -73,7 +73,11 @@ impl World {
         let long = |deed: &Deed| {
             matches!(
                 deed,
-                Deed::Skew(..) | Deed::Silence(_) | Deed::Pause(..) | Deed::Mute(..) | Deed::Fill
+                Deed::Skew(..)
+                    | Deed::Silence(_)
+                    | Deed::Pause(..)
+                    | Deed::Mute(..)
+                    | Deed::Refuse(_)
             )
         };
         let crashes = |deed: &Deed| matches!(deed, Deed::Crash(_));

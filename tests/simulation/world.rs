@@ -23,7 +23,7 @@ use super::{
     nodes::{NODES, Node, Step, owner},
     random::Random,
     records::Records,
-    scenario::{Deed, Scenario},
+    scenario::{Deed, Refusal, Scenario},
     wire::{Arrival, Inbox, Process},
 };
 
@@ -83,7 +83,7 @@ pub struct World {
     /// Pods that the cluster itself took away, by name.
     pub disrupted: BTreeSet<String>,
     /// No pod fits the namespace's quota.
-    pub full: bool,
+    pub refusal: Option<Refusal>,
     agenda: BTreeMap<(u64, u64), Event>,
     entries: u64,
     seen: usize,
@@ -143,7 +143,7 @@ impl World {
             calls: 0,
             drawn: 0,
             disrupted: BTreeSet::new(),
-            full: false,
+            refusal: None,
             agenda: BTreeMap::new(),
             entries: 0,
             seen: 0,

@@ -177,9 +177,7 @@ fn follow(
             let next = status::waiting(job, pod, reason, &message, means.now);
             write_if_new(status, next, Some(left))
         }
-        None if pod.deleting || status::waits_for(status).is_none() => {
-            up_to_date(job, status, Some(left))
-        }
+        None if status::waits_for(status).is_none() => up_to_date(job, status, Some(left)),
         // What it waited for is there.
         None => {
             let words = status::on_its_way(&pod.name);

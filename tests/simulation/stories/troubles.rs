@@ -3,7 +3,7 @@
 use super::{
     super::{
         api::Resource,
-        scenario::{Deed, Scenario},
+        scenario::{Deed, Refusal, Scenario},
     },
     PAUSED, Story, WORKS, both, paused, story, then,
 };
@@ -35,13 +35,34 @@ fn at_the_start() -> Vec<Story> {
         ),
         story(
             "it has no room",
-            then(&[(5, Deed::Fill), (20_000, Deed::Free)]),
+            then(&[(5, Deed::Refuse(Refusal::Quota)), (20_000, Deed::Free)]),
             "Starting QuotaExceeded Starting Working Completed",
             (1, 1, 20, 36),
         ),
         story(
+            "its quota is new",
+            then(&[
+                (5, Deed::Refuse(Refusal::UnknownQuota)),
+                (20_000, Deed::Free),
+            ]),
+            "Starting Working Completed",
+            (1, 1, 20, 36),
+        ),
+        story(
+            "its namespace is new",
+            then(&[(5, Deed::Refuse(Refusal::NoAccount)), (20_000, Deed::Free)]),
+            "Starting Working Completed",
+            (1, 1, 20, 36),
+        ),
+        story(
+            "a webhook fails",
+            then(&[(5, Deed::Refuse(Refusal::Webhook)), (20_000, Deed::Free)]),
+            "Starting Working Completed",
+            (1, 1, 20, 36),
+        ),
+        story(
             "it never has room",
-            then(&[(5, Deed::Fill), (100_000, Deed::Free)]),
+            then(&[(5, Deed::Refuse(Refusal::Quota)), (100_000, Deed::Free)]),
             "Starting QuotaExceeded StartTimedOut",
             (1, 0, 32, 2),
         ),
@@ -163,6 +184,17 @@ fn nodes() -> Vec<Story> {
             then(&both(6_000, Deed::RemoveNode)),
             "Starting Working Recovering Starting Working Completed",
             (2, 2, 13, 48),
+        ),
+        story(
+            "cancelled on a silent node that is removed much later",
+            longer(
+                then(&both(6_000, Deed::Silence))
+                    .with(&[(5_000, Deed::StoreGoes), (60_000, Deed::Cancel(0))])
+                    .with(&both(290_000, Deed::RemoveNode))
+                    .with(&[(290_000, Deed::StoreComes)]),
+            ),
+            "Starting Working Recovering Cancelled",
+            (1, 1, 23, 2),
         ),
         story(
             "its node out of service",
