@@ -72,7 +72,7 @@ mod tests {
         serde_json::from_value(job).unwrap()
     }
 
-    fn names<'a>(jobs: &'a [ObjectMeta]) -> Vec<&'a str> {
+    fn names(jobs: &[ObjectMeta]) -> Vec<&str> {
         let last = last(jobs).into_iter();
         last.filter_map(|job| job.name.as_deref()).collect()
     }
