@@ -31,6 +31,8 @@ use crate::kubernetes::{
     watch::everything,
 };
 
+/// The name under which the gateway writes.
+const FIELD_MANAGER: &str = "herd-gateway";
 /// A write that failed is tried again after this.
 const RETRY: Duration = Duration::from_secs(5);
 /// How often the certificate's age is looked at.
@@ -191,7 +193,10 @@ impl Keeper {
             "metadata": {"resourceVersion": service.resource_version()},
             "spec": {"caBundle": ByteString(text.as_bytes().to_vec())},
         });
-        let parameters = PatchParams::default();
+        let parameters = PatchParams {
+            field_manager: Some(FIELD_MANAGER.to_owned()),
+            ..PatchParams::default()
+        };
         let patch = Patch::Merge(patch);
         let name = &self.registration.api_service;
         let write = self.api.patch_metadata(name, &parameters, &patch);

@@ -40,8 +40,8 @@ use crate::{
     plan::json_patch::json_patch,
 };
 
-/// The name under which the store owns its fields of a Job's status.
-const FIELD_MANAGER: &str = "herd-store";
+/// The name under which the store writes, and owns its fields of a Job's status.
+pub(super) const FIELD_MANAGER: &str = "herd-store";
 /// So many patches about how far a run is are under way at the same time; others don't wait for them.
 const PATCHES: usize = 16;
 /// So many records are sealed at the same time: each is read once more.

@@ -26,6 +26,7 @@ use crate::{
         call::{CallError, call},
         watch::{everything, readable},
     },
+    store::status::FIELD_MANAGER,
 };
 
 /// Where the authorities are published.
@@ -85,12 +86,12 @@ async fn put(api: &Api<ConfigMap>, name: &str, bundle: &str) -> Result<(), CallE
         return Ok(());
     }
     object.data = Some(wanted);
+    let params = PostParams {
+        field_manager: Some(FIELD_MANAGER.to_owned()),
+        ..PostParams::default()
+    };
     // It carries the resourceVersion that was read.
-    call(
-        "write the ConfigMap",
-        api.replace(name, &PostParams::default(), &object),
-    )
-    .await?;
+    call("write the ConfigMap", api.replace(name, &params, &object)).await?;
     info!(config_map = name, "the store's CA is published");
     Ok(())
 }
