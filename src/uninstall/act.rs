@@ -33,6 +33,14 @@ const AT_ONCE: usize = 8;
 /// Whose writes these are.
 const FIELD_MANAGER: &str = "herd-uninstall";
 
+/// Of every patch.
+fn ours() -> PatchParams {
+    PatchParams {
+        field_manager: Some(FIELD_MANAGER.into()),
+        ..PatchParams::default()
+    }
+}
+
 impl Work {
     /// Takes a step; false where something of it failed.
     pub(super) async fn act(&mut self, step: &Step) -> bool {
@@ -65,10 +73,7 @@ impl Work {
         };
         let api: Api<Workload> = Api::namespaced(self.eyes.client.clone(), &controller.namespace);
         let none = Patch::Merge(json!({"spec": {"replicas": 0}}));
-        let params = PatchParams {
-            field_manager: Some(FIELD_MANAGER.into()),
-            ..PatchParams::default()
-        };
+        let params = ours();
         let sent = call(
             "scale the Deployment",
             api.patch_scale(&controller.name, &params, &none),
@@ -85,10 +90,7 @@ impl Work {
         let done = each(jobs, async |job: &Object| {
             let api: Api<Job> = Api::namespaced(client.clone(), &job.namespace);
             let patch = Patch::Merge(json!({"metadata": {"uid": job.uid}, "spec": spec}));
-            let params = PatchParams {
-                field_manager: Some(FIELD_MANAGER.into()),
-                ..PatchParams::default()
-            };
+            let params = ours();
             let sent = call("change it", api.patch_metadata(&job.name, &params, &patch));
             unless_gone(sent.await).map(drop)
         });
@@ -133,7 +135,7 @@ impl Work {
                 return Ok(());
             };
             let api: Api<Kubelets> = Api::namespaced(client.clone(), &pod.namespace);
-            let params = PatchParams::default();
+            let params = ours();
             let sent = api.patch_metadata(&pod.name, &params, &patch);
             unless_gone(patched("change it", sent).await).map(drop)
         })
@@ -143,7 +145,7 @@ impl Work {
                 return Ok(());
             };
             let api: Api<Job> = Api::namespaced(client.clone(), &job.namespace);
-            let params = PatchParams::default();
+            let params = ours();
             let sent = api.patch_metadata(&job.name, &params, &patch);
             unless_gone(patched("change it", sent).await).map(drop)
         })
