@@ -10,9 +10,14 @@ pub const LAST: Duration = Duration::from_secs(30);
 
 /// The wait after so many failures before this one; `chance` is between 0 and 1.
 pub fn wait(failures: u32, chance: f64) -> Duration {
-    let longest = FIRST
+    wait_between(FIRST, LAST, failures, chance)
+}
+
+/// The same with other bounds.
+pub fn wait_between(first: Duration, last: Duration, failures: u32, chance: f64) -> Duration {
+    let longest = first
         .saturating_mul(2_u32.saturating_pow(failures))
-        .min(LAST);
+        .min(last);
     longest.mul_f64(0.5 + chance / 2.0)
 }
 

@@ -34,6 +34,8 @@ use crate::{
 const GROWTH_EVERY: Duration = Duration::from_secs(5);
 /// What was known was old: the watch brings the news within moments, and if not, it is tried again.
 const CONFLICT: Duration = Duration::from_secs(1);
+/// The longest wait until a patch is tried again that the API server refuses.
+const REFUSED: Duration = Duration::from_secs(4 * 60);
 
 /// What runs for a Job.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -291,7 +293,12 @@ impl Entry {
             self.tried = None;
             return;
         }
-        let wait = backoff::wait(self.failures, backoff::chance());
+        let last = match why {
+            Failure::Refused => REFUSED,
+            Failure::Conflict | Failure::Other => backoff::LAST,
+        };
+        let chance = backoff::chance();
+        let wait = backoff::wait_between(backoff::FIRST, last, self.failures, chance);
         self.failures = self.failures.saturating_add(1);
         let wait = if conflict { wait.max(CONFLICT) } else { wait };
         if !conflict {

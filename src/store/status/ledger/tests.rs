@@ -227,6 +227,25 @@ fn a_write_that_fails_is_tried_for_ever_and_ever_more_rarely() {
 }
 
 #[test]
+fn a_patch_that_is_refused_again_and_again_is_left_alone_for_minutes() {
+    let mut clock = clock();
+    let mut entry = Entry::of(job(1).into());
+    hear(&mut entry, verdict());
+    let mut longest = Duration::ZERO;
+    for _ in 0..20 {
+        assert!(clock.next(&mut entry).patch.is_some());
+        entry.failed(Task::Patch, Failure::Refused, clock.0);
+        let wait = clock.next(&mut entry).wake.unwrap() - clock.0;
+        longest = longest.max(wait);
+        clock.0 += wait;
+    }
+    assert!(
+        longest > Duration::from_secs(60) && longest <= REFUSED,
+        "{longest:?}"
+    );
+}
+
+#[test]
 fn a_report_does_not_wait_for_progress_that_is_refused() {
     let mut clock = clock();
     let mut entry = Entry::of(completed(job(1)).into());
