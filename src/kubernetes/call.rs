@@ -6,6 +6,8 @@ use kube::core::Status;
 
 /// A call that has not been answered by then is given up; what it did is found out by looking again.
 const CALL_TIMEOUT: Duration = Duration::from_secs(10);
+/// The API server's word for what an admission policy or webhook says no to.
+const DENIED: &str = "denied";
 
 /// A call that did not do what it should.
 #[derive(Debug, thiserror::Error)]
@@ -71,11 +73,15 @@ pub async fn patched<T>(
     call(doing, request)
         .await
         .map_err(|error| match error.status() {
-            Some(status) if status.is_invalid() && !names_what_is_invalid(status) => {
-                CallError::Outdated { doing }
-            }
+            Some(status) if is_failed_test(status) => CallError::Outdated { doing },
             Some(_) | None => error,
         })
+}
+
+/// A webhook may say no with the same code, and also without naming a field.
+fn is_failed_test(status: &Status) -> bool {
+    let denied = status.message.contains(DENIED);
+    status.is_invalid() && !names_what_is_invalid(status) && !denied
 }
 
 fn names_what_is_invalid(status: &Status) -> bool {
@@ -99,10 +105,10 @@ mod tests {
     use super::*;
 
     /// What comes of a patch that is answered as invalid, with these details.
-    async fn invalid(details: Value) -> CallError {
+    async fn invalid(message: &str, details: Value) -> CallError {
         let status = json!({
             "kind": "Status", "status": "Failure", "reason": "Invalid", "code": 422,
-            "message": "m", "details": details,
+            "message": message, "details": details,
         });
         let status: Status = serde_json::from_value(status).unwrap();
         let answer = async { Err::<(), _>(kube::Error::Api(Box::new(status))) };
@@ -111,12 +117,19 @@ mod tests {
 
     #[tokio::test]
     async fn a_test_that_failed_is_told_from_a_value_that_is_refused() {
-        let outdated = invalid(json!({})).await;
+        let words = "the server rejected our request due to an error in our request";
+        let outdated = invalid(words, json!({})).await;
         assert!(outdated.is_conflict() && !outdated.is_refused());
-        let refused = invalid(json!({"causes": [{
-            "reason": "FieldValueTypeInvalid", "field": "status.progress.costUSD",
-            "message": "Invalid value: \"null\"",
-        }]}))
+        let words = "admission webhook \"w\" denied the request: no";
+        let denied = invalid(words, json!({})).await;
+        assert!(!denied.is_conflict());
+        let refused = invalid(
+            "m",
+            json!({"causes": [{
+                "reason": "FieldValueTypeInvalid", "field": "status.progress.costUSD",
+                "message": "Invalid value: \"null\"",
+            }]}),
+        )
         .await;
         assert!(refused.is_refused() && !refused.is_conflict());
     }
