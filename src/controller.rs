@@ -19,11 +19,16 @@ pub mod recent;
 #[doc(hidden)]
 pub mod reconcile;
 #[doc(hidden)]
+pub mod refusals;
+#[doc(hidden)]
 pub mod sightings;
+#[doc(hidden)]
+pub mod strays;
 #[doc(hidden)]
 pub mod watches;
 
 mod view;
+mod writes;
 
 use std::{net::SocketAddr, sync::Arc, time::Duration};
 
@@ -43,6 +48,7 @@ use self::{
     leader::{Leader, LeaseOptions},
     recent::Recent,
     reconcile::{Context, ReconcileError},
+    refusals::Refusals,
     sightings::Sightings,
     watches::ConfigMapName,
 };
@@ -104,6 +110,7 @@ pub async fn run(options: Options) -> Result<(), ControllerError> {
         cluster: Cluster::new(client.clone()),
         leader: leader.clone(),
         recent: Recent::default(),
+        refusals: Refusals::default(),
         sightings: Sightings::default(),
         announcer: Announcer::new(client.clone(), options.identity.clone()),
         settings: options.settings,
@@ -124,6 +131,7 @@ pub async fn run(options: Options) -> Result<(), ControllerError> {
     let backoff = Arc::new(Backoff::default());
     let (gone, told) = mpsc::unbounded_channel();
     let orphans = orphans::look_after(told, Arc::clone(&context));
+    let strays = strays::look_after(again.subscribe(), Arc::clone(&context));
     let passes = passes(changes, context, backoff, gone).for_each(|()| async {});
     tokio::select! {
         biased;
@@ -135,6 +143,7 @@ pub async fn run(options: Options) -> Result<(), ControllerError> {
         }
         () = passes => warn!("the watches have ended"),
         () = orphans => {}
+        () = strays => {}
     }
     info!("stopping: giving the lease back");
     stop_sender.send_replace(true);

@@ -34,6 +34,8 @@ pub mod redaction;
 #[cfg(feature = "operator")]
 pub mod refusal;
 #[cfg(feature = "operator")]
+pub mod refused_write;
+#[cfg(feature = "operator")]
 pub mod seal;
 #[cfg(feature = "operator")]
 pub mod settings;

@@ -2,7 +2,7 @@
 //! `kubectl events`. They are sent beside the work: a lost Event is a pity, a late status is not.
 
 use kube::{
-    Client, Resource, ResourceExt,
+    Client, Resource,
     runtime::events::{Event, EventType, Recorder, Reporter},
 };
 use tracing::warn;
@@ -13,7 +13,7 @@ use crate::{
         reason::{Phase, Reason},
         text::Clean,
     },
-    kubernetes::call::call,
+    kubernetes::{Chain, call::call},
     plan::status,
 };
 
@@ -76,9 +76,20 @@ impl Announcer {
         self.send(note, job);
     }
 
-    fn send(&self, note: Note, job: &Job) {
+    /// Tells that the API server refuses a write, and that somebody may change that.
+    pub fn refused<K: Resource<DynamicType = ()>>(&self, about: &K, message: &str) {
+        let note = Note {
+            type_: Kind::Warning,
+            reason: "WriteRefused".to_owned(),
+            message: Clean::line(message, MAX_NOTE_BYTES),
+        };
+        self.send(note, about);
+    }
+
+    fn send<K: Resource<DynamicType = ()>>(&self, note: Note, about: &K) {
         let recorder = self.recorder.clone();
-        let (reference, name) = (job.object_ref(&()), job.name_any());
+        let reference = about.object_ref(&());
+        let name = reference.name.clone();
         tokio::spawn(async move {
             let event = Event {
                 type_: match note.type_ {
@@ -91,7 +102,7 @@ impl Announcer {
                 secondary: None,
             };
             if let Err(error) = call("send the Event", recorder.publish(&event, &reference)).await {
-                warn!(%error, job = name, "an Event is lost");
+                warn!(error = %Chain(&error), object = name, "an Event is lost");
             }
         });
     }

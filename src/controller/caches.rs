@@ -2,7 +2,7 @@
 
 use k8s_openapi::api::core::v1::{ConfigMap, Container, EnvVar, Pod, PodSpec};
 use kube::{
-    ResourceExt,
+    Resource, ResourceExt,
     runtime::reflector::{ObjectRef, Store},
 };
 
@@ -16,7 +16,10 @@ use crate::api::{
     job::{Job, MOST_ATTEMPTS, STORE_CA_ANNOTATION},
     protocol,
 };
-use crate::plan::{facts::PodFacts, pod};
+use crate::plan::{
+    facts::{self, PodFacts},
+    pod::{self, LABEL_JOB, LABEL_JOB_UID},
+};
 
 /// The caches, each filled by one watch.
 #[derive(Clone)]
@@ -143,13 +146,18 @@ impl Caches {
     }
 }
 
-/// The Job that a pod's controller reference names.
+/// The Job that a pod's controller reference names or, where that was taken off, our label while our finalizer
+/// holds the pod.
 pub fn owner(pod: &Pod) -> Option<ObjectRef<Job>> {
     let namespace = pod.namespace()?;
-    let owners = pod.owner_references().iter();
-    let mut jobs =
-        owners.filter_map(|owner| ObjectRef::from_owner_ref(Some(&namespace), owner, ()));
-    jobs.next()
+    let by_label = || {
+        pod.labels()
+            .get(LABEL_JOB)
+            .filter(|_| facts::is_held(pod.meta()))
+    };
+    let name = facts::controller(pod.meta()).map(|owner| &owner.name);
+    let name = name.or_else(by_label)?;
+    Some(ObjectRef::new(name).within(&namespace))
 }
 
 /// A pod as it comes is some 50 kB, mostly managed fields, the run's inputs and a spec that we wrote
@@ -159,7 +167,9 @@ pub fn prune_pod(pod: &mut Pod) {
     if let Some(annotations) = &mut pod.metadata.annotations {
         annotations.retain(|name, _| name == STORE_CA_ANNOTATION);
     }
-    pod.metadata.labels = None;
+    if let Some(labels) = &mut pod.metadata.labels {
+        labels.retain(|name, _| name == LABEL_JOB || name == LABEL_JOB_UID);
+    }
     pod.spec = pod.spec.take().map(|spec| PodSpec {
         node_name: spec.node_name,
         containers: variables(spec.containers),

@@ -10,8 +10,8 @@ use k8s_openapi::{
 };
 use kube::{
     Api, Client, Resource, ResourceExt,
-    api::{DeleteParams, PatchParams, PostParams, Preconditions},
-    core::Status,
+    api::{DeleteParams, ListParams, ObjectList, PatchParams, PostParams, Preconditions},
+    core::{PartialObjectMeta, Status},
 };
 use serde::de::DeserializeOwned;
 use serde_json::json;
@@ -28,15 +28,18 @@ use crate::{
     },
     plan::{
         json_patch::{add, json_patch, release, test},
+        pod::LABEL_JOB,
         refusal::{self, Refusal},
         status,
     },
 };
 
-/// The name under which the controller owns its fields of a Job's status.
+/// The name under which the controller writes, and owns its fields of a Job's status.
 pub const FIELD_MANAGER: &str = "herd-controller";
 /// Longest text of the API server that is looked at when it takes no pod.
 const MAX_REFUSAL_BYTES: usize = 2048;
+/// Pods in one page of a list.
+const PAGE: u32 = 500;
 
 /// What came of a pod's creation.
 #[derive(Debug)]
@@ -86,7 +89,7 @@ impl Cluster {
         let api = self.jobs(job);
         patched(
             "put the finalizer on the Job",
-            api.patch(&job.name_any(), &PatchParams::default(), &patch),
+            api.patch(&job.name_any(), &ours(), &patch),
         )
         .await
     }
@@ -100,7 +103,7 @@ impl Cluster {
         let api = self.jobs(job);
         let sent: Result<Job, _> = patched(
             "take the finalizer off the Job",
-            api.patch(&job.name_any(), &PatchParams::default(), &patch),
+            api.patch(&job.name_any(), &ours(), &patch),
         )
         .await;
         unless_gone(sent).map(drop)
@@ -109,7 +112,11 @@ impl Cluster {
     /// Creates a pod. Answers that leave open whether it exists are errors.
     pub async fn create_pod(&self, pod: &Pod) -> Result<Created, CallError> {
         let api = self.pods(pod.namespace().as_deref());
-        match call("create the pod", api.create(&PostParams::default(), pod)).await {
+        let params = PostParams {
+            field_manager: Some(FIELD_MANAGER.to_owned()),
+            ..PostParams::default()
+        };
+        match call("create the pod", api.create(&params, pod)).await {
             Ok(created) => Ok(Created::Pod(Box::new(created))),
             Err(error) => match error.status() {
                 Some(status) if status.is_already_exists() => Ok(Created::Exists),
@@ -213,7 +220,7 @@ impl Cluster {
         unless_gone(
             patched(
                 "give the pod the store's new certificates",
-                api.patch(&pod.name_any(), &PatchParams::default(), &patch),
+                api.patch(&pod.name_any(), &ours(), &patch),
             )
             .await,
         )
@@ -229,10 +236,47 @@ impl Cluster {
         unless_gone(
             patched(
                 "take the finalizer off the pod",
-                api.patch(&pod.name_any(), &PatchParams::default(), &patch),
+                api.patch(&pod.name_any(), &ours(), &patch),
             )
             .await,
         )
+    }
+
+    /// A page of all pods that do not carry our label, by their metadata; the next one if the last told where
+    /// that begins.
+    pub async fn unlabelled_pods(
+        &self,
+        next: Option<String>,
+    ) -> Result<ObjectList<PartialObjectMeta<Pod>>, CallError> {
+        let mut params = ListParams::default()
+            .labels(&format!("!{LABEL_JOB}"))
+            .limit(PAGE);
+        params.continue_token = next;
+        let api = Api::<Pod>::all(self.client.clone());
+        call(
+            "list the pods without our label",
+            api.list_metadata(&params),
+        )
+        .await
+    }
+
+    /// Puts our label back on a pod, if the pod is still the one that was read.
+    pub async fn label_pod(&self, pod: &ObjectMeta, job: &str) -> Result<(), CallError> {
+        let version = test(["metadata", "resourceVersion"], json!(pod.resource_version));
+        let uid = test(["metadata", "uid"], json!(pod.uid));
+        let label = match &pod.labels {
+            Some(_) => add(["metadata", "labels", LABEL_JOB], json!(job)),
+            None => add(["metadata", "labels"], json!({LABEL_JOB: job})),
+        };
+        let patch = json_patch([uid, version, label]);
+        let name = pod.name.as_deref().unwrap_or_default();
+        let api = self.pods(pod.namespace.as_deref());
+        let sent: Result<Pod, _> = patched(
+            "put the label back on the pod",
+            api.patch(name, &ours(), &patch),
+        )
+        .await;
+        unless_gone(sent).map(drop)
     }
 
     async fn metadata<K>(
@@ -259,6 +303,14 @@ impl Cluster {
 
     fn pods(&self, namespace: Option<&str>) -> Api<Pod> {
         Api::namespaced(self.client.clone(), namespace.unwrap_or_default())
+    }
+}
+
+/// Of a patch other than apply.
+fn ours() -> PatchParams {
+    PatchParams {
+        field_manager: Some(FIELD_MANAGER.to_owned()),
+        ..PatchParams::default()
     }
 }
 

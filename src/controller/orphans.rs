@@ -11,8 +11,15 @@ use tokio::{
 };
 use tracing::{info, warn};
 
-use super::reconcile::{Context, ReconcileError};
-use crate::{api::job::Job, kubernetes::Chain, plan::facts::PodFacts};
+use super::{
+    reconcile::{Context, ReconcileError},
+    writes::{self, Of, Sent},
+};
+use crate::{
+    api::job::Job,
+    kubernetes::Chain,
+    plan::{facts::PodFacts, refused_write::Write},
+};
 
 /// How long until what failed is tried again.
 const RETRY: Duration = Duration::from_secs(5);
@@ -38,7 +45,8 @@ pub async fn look_after(mut told: mpsc::UnboundedReceiver<ObjectRef<Job>>, conte
             let Err(error) = release(&job, &context).await else {
                 continue;
             };
-            if !matches!(error, ReconcileError::NotLeading) {
+            // A refusal has been told where it was met.
+            if !matches!(error, ReconcileError::NotLeading | ReconcileError::Refused) {
                 warn!(%job, error = %Chain(&error), "an orphaned pod could not be let go; trying again");
             }
             if failed.is_empty() {
@@ -66,6 +74,7 @@ async fn see_off(
     job: &ObjectRef<Job>,
     context: &Context,
 ) -> Result<(), ReconcileError> {
+    let mut refused = false;
     for pod in pods {
         let facts = PodFacts::from(pod.as_ref());
         let namespace = pod.namespace();
@@ -75,11 +84,21 @@ async fn see_off(
         if !context.leader.may_write() {
             return Err(ReconcileError::NotLeading);
         }
+        let write = if facts.is_dead() {
+            Write::ReleasePod
+        } else {
+            Write::DeletePod
+        };
+        if context.refusals.left(&facts.uid, write).is_some() {
+            refused = true;
+            continue;
+        }
         let owner = context
             .cluster
             .look_up_owner(namespace.as_deref().unwrap_or_default(), &job.name)
             .await?;
-        if owner.is_some_and(|found| found.uid == facts.owner) {
+        // One that does not say which Job of the name made it may be of any.
+        if owner.is_some_and(|found| facts.owner.is_none() || found.uid == facts.owner) {
             continue;
         }
         if let Some(uid) = &facts.owner {
@@ -91,14 +110,24 @@ async fn see_off(
             job = job.name,
             "the pod's Job is gone"
         );
-        if facts.is_dead() {
-            context.cluster.release_pod(&pod).await?;
-        } else {
-            context
-                .cluster
-                .delete_pod(namespace.as_deref(), &facts.name, &facts.uid)
-                .await?;
-        }
+        let of = Of {
+            write,
+            uid: &facts.uid,
+            pod: &facts.name,
+        };
+        let cluster = &context.cluster;
+        let request = async {
+            if facts.is_dead() {
+                return cluster.release_pod(&pod).await.map(drop);
+            }
+            let namespace = namespace.as_deref();
+            cluster.delete_pod(namespace, &facts.name, &facts.uid).await
+        };
+        let sent = writes::send(of, pod.as_ref(), context, request).await?;
+        refused |= matches!(sent, Sent::Refused(_));
+    }
+    if refused {
+        return Err(ReconcileError::Refused);
     }
     Ok(())
 }

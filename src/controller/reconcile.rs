@@ -16,8 +16,10 @@ use super::{
     leader::Leader,
     orphans,
     recent::Recent,
+    refusals::Refusals,
     sightings::Sightings,
-    view::{Sight, View},
+    view::{LOOK_AGAIN, Sight, View},
+    writes::{self, Of, Sent, Written},
 };
 use crate::{
     api::job::Job,
@@ -27,6 +29,7 @@ use crate::{
             Action, AgentLookup, LookUp, Looked, Means, NamespaceLookup, NodeLookup, Observed,
             ResumedLookup, decide,
         },
+        refused_write::Write,
         settings::Settings,
     },
 };
@@ -41,6 +44,7 @@ pub struct Context {
     pub cluster: Cluster,
     pub leader: Leader,
     pub recent: Recent,
+    pub refusals: Refusals,
     pub sightings: Sightings,
     pub announcer: Announcer,
     pub settings: Settings,
@@ -59,6 +63,8 @@ pub enum ReconcileError {
     NotLeading,
     #[error("{MAX_ACTIONS} actions in a row brought no rest")]
     Restless,
+    #[error("the API server refuses what a pod without a Job needs")]
+    Refused,
 }
 
 /// Brings one Job as far as it can go now; answers when to look again, if not at the next change.
@@ -66,7 +72,12 @@ pub async fn reconcile(job: &Job, context: &Context) -> Result<Option<Duration>,
     if !context.leader.may_write() || !context.caches.filled.all() {
         return Ok(None);
     }
-    orphans::release_namesakes(job, context).await?;
+    let again = match orphans::release_namesakes(job, context).await {
+        Ok(()) => None,
+        // Told at the pod. This Job does not depend on it, unless it waits for the name.
+        Err(ReconcileError::Refused) => Some(LOOK_AGAIN),
+        Err(error) => return Err(error),
+    };
     let mut job = job.clone();
     let mut view = View::of(&job, context);
     let session_id = (context.new_id)();
@@ -80,7 +91,7 @@ pub async fn reconcile(job: &Job, context: &Context) -> Result<Option<Duration>,
             "decided"
         );
         match act(action, &mut job, &mut view, context).await? {
-            Step::Rest(wait) => return Ok(view.in_time(wait)),
+            Step::Rest(wait) => return Ok(view.in_time(wait).into_iter().chain(again).min()),
             // Whoever leads next looks at all Jobs.
             Step::Again if !context.leader.may_write() => return Ok(None),
             Step::Again => {}
@@ -125,7 +136,7 @@ async fn act(
     context: &Context,
 ) -> Result<Step, ReconcileError> {
     let cluster = &context.cluster;
-    let namespace = job.namespace();
+    let (namespace, uid) = (job.namespace(), job.uid().unwrap_or_default());
     let namespace = namespace.as_deref();
     if view.must_be_live(&action) {
         let (namespace, name) = (namespace.unwrap_or_default(), job.name_any());
@@ -140,11 +151,22 @@ async fn act(
     match action {
         Action::Wait(wait) => return Ok(Step::Rest(wait)),
         Action::HoldJob => {
-            *job = cluster.hold_job(job).await?;
+            let of = of_job(Write::HoldJob, &uid);
+            match writes::send(of, job, context, cluster.hold_job(job)).await? {
+                Sent::Done(held) => *job = held,
+                Sent::Refused(wait) => return Ok(Step::Rest(Some(wait))),
+            }
             view.live = true;
         }
         Action::WriteStatus(status) => {
-            let written = cluster.write_status(job, &status).await?;
+            let written = match writes::write_status(job, &status, context).await? {
+                Written::Job(written) => *written,
+                Written::Refused(wait) => return Ok(Step::Rest(Some(wait))),
+                Written::AsIf(status) => {
+                    job.status = Some(*status);
+                    return Ok(Step::Again);
+                }
+            };
             context.announcer.changed(job, &written);
             let follows = attempts(&written) > attempts(job);
             *job = written;
@@ -166,36 +188,53 @@ async fn act(
         }
         Action::LookUp(what) => ask(what, job, &mut view.looked, cluster).await?,
         Action::DeletePod { name, uid } => {
-            cluster.delete_pod(namespace, &name, &uid).await?;
+            let of = of_pod(Write::DeletePod, &name, &uid);
+            let request = cluster.delete_pod(namespace, &name, &uid);
+            if let Sent::Refused(wait) = writes::send(of, job, context, request).await? {
+                return Ok(Step::Rest(Some(wait)));
+            }
             let before = view.earlier.len();
             view.earlier.retain(|pod| pod.uid().as_ref() != Some(&uid));
             if view.earlier.len() == before {
                 return Ok(Step::Rest(None));
             }
         }
-        Action::RenewStoreCa { .. } => {
+        Action::RenewStoreCa { name, uid } => {
             let (Some(pod), Some(certificates)) = (view.sight.pod(), context.caches.store_ca())
             else {
                 return Ok(Step::Rest(None));
             };
-            let renewed = cluster.renew_store_ca(pod, &certificates).await?;
+            let of = of_pod(Write::RenewStoreCa, &name, &uid);
+            let request = cluster.renew_store_ca(pod, &certificates);
+            let renewed = match writes::send(of, job, context, request).await? {
+                Sent::Done(renewed) => renewed,
+                Sent::Refused(wait) => {
+                    view.looked.renewal_refused = true;
+                    view.again = Some(wait);
+                    return Ok(Step::Again);
+                }
+            };
             if let Some(pod) = &renewed {
                 context.recent.remember(pod);
             }
             view.sight = Sight::Live(renewed.map(Box::new));
         }
         Action::ReleasePod { name, uid, sealed } => {
+            let Some(pod) = view.take(&uid) else {
+                return Ok(Step::Rest(None));
+            };
+            let of = of_pod(Write::ReleasePod, &name, &uid);
+            let released = match writes::send(of, job, context, cluster.release_pod(&pod)).await? {
+                Sent::Done(released) => released,
+                Sent::Refused(wait) => return Ok(Step::Rest(Some(wait))),
+            };
             info!(
                 pod = name,
-                uid, sealed, "the pod's outcome is recorded; letting it go"
+                uid, sealed, "the pod's outcome is recorded; it is let go"
             );
             if !sealed {
                 context.announcer.unsealed(job);
             }
-            let Some(pod) = view.take(&uid) else {
-                return Ok(Step::Rest(None));
-            };
-            let released = cluster.release_pod(&pod).await?;
             // One that was to be deleted is gone now: no watch would say so again.
             let stays = |pod: &&Pod| pod.metadata.deletion_timestamp.is_none();
             if let Some(pod) = released.as_ref().filter(stays) {
@@ -206,11 +245,28 @@ async fn act(
             }
         }
         Action::ReleaseJob => {
-            cluster.release_job(job).await?;
-            return Ok(Step::Rest(None));
+            let of = of_job(Write::ReleaseJob, &uid);
+            return Ok(Step::Rest(
+                match writes::send(of, job, context, cluster.release_job(job)).await? {
+                    Sent::Done(()) => None,
+                    Sent::Refused(wait) => Some(wait),
+                },
+            ));
         }
     }
     Ok(Step::Again)
+}
+
+fn of_job(write: Write, uid: &str) -> Of<'_> {
+    Of {
+        write,
+        uid,
+        pod: "",
+    }
+}
+
+fn of_pod<'a>(write: Write, pod: &'a str, uid: &'a str) -> Of<'a> {
+    Of { write, uid, pod }
 }
 
 fn attempts(job: &Job) -> usize {

@@ -12,9 +12,13 @@ use crate::{
     plan::{
         facts::PodFacts,
         lifecycle::{Action, Looked, PodLookup},
+        pod::LABEL_JOB,
         refusal::Refusal,
     },
 };
+
+/// How often something is looked at again of which no watch brings news.
+pub const LOOK_AGAIN: Duration = Duration::from_secs(30);
 
 /// What this pass knows besides the Job.
 pub struct View {
@@ -25,6 +29,8 @@ pub struct View {
     pub looked: Looked,
     /// The Job is as the API server itself told it in this pass.
     pub live: bool,
+    /// When something may be tried again that was refused in this pass and that nothing else waits for.
+    pub again: Option<Duration>,
 }
 
 /// The last attempt's pod, as far as this pass knows.
@@ -63,6 +69,7 @@ impl View {
             earlier: earlier_pods(job, context),
             looked: Looked::default(),
             live: false,
+            again: None,
         }
     }
 
@@ -74,9 +81,18 @@ impl View {
     }
 
     /// Waits no longer than what is remembered counts: that the pod is gone meanwhile may have been told before.
+    /// Of a pod that has lost its label no watch brings news.
     pub fn in_time(&self, wait: Option<Duration>) -> Option<Duration> {
-        let remembered = matches!(self.sight, Sight::Remembered(_)).then_some(MEMORY);
-        wait.into_iter().chain(remembered).min()
+        let sooner = match &self.sight {
+            Sight::Remembered(_) => Some(MEMORY),
+            Sight::Live(Some(pod))
+                if owner(pod).is_none() || !pod.labels().contains_key(LABEL_JOB) =>
+            {
+                Some(LOOK_AGAIN)
+            }
+            Sight::Cached(_) | Sight::Live(_) | Sight::Refused(_) => None,
+        };
+        wait.into_iter().chain(sooner).chain(self.again).min()
     }
 
     pub fn earlier_facts(&self) -> Vec<PodFacts> {

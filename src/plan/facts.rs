@@ -3,10 +3,10 @@
 use chrono::{DateTime, Utc};
 use k8s_openapi::{
     api::core::v1::{ContainerState, ContainerStatus, Pod, PodStatus},
-    apimachinery::pkg::apis::meta::v1::{OwnerReference, Time},
+    apimachinery::pkg::apis::meta::v1::{ObjectMeta, OwnerReference, Time},
 };
 
-use super::redaction::Redaction;
+use super::{pod::LABEL_JOB_UID, redaction::Redaction};
 use crate::api::{
     GROUP,
     job::{POD_FINALIZER, STORE_CA_ANNOTATION},
@@ -23,7 +23,8 @@ pub const SHIP_CONTAINER: &str = "ship";
 pub struct PodFacts {
     pub name: String,
     pub uid: String,
-    /// UID of the Job that controls it; none when it is not a Job's.
+    /// UID of the Job that controls it or, where that reference was taken off, of the Job that our label
+    /// names while our finalizer holds it. None when it is not a Job's.
     pub owner: Option<String>,
     pub node: Option<String>,
     /// Our finalizer still holds the object.
@@ -116,18 +117,12 @@ impl From<&Pod> for PodFacts {
         PodFacts {
             name: meta.name.clone().unwrap_or_default(),
             uid: meta.uid.clone().unwrap_or_default(),
-            owner: meta
-                .owner_references
-                .iter()
-                .flatten()
-                .find(|owner| owner.controller == Some(true) && is_job(owner))
-                .map(|owner| owner.uid.clone()),
+            owner: controller(meta).map(|owner| owner.uid.clone()).or_else(|| {
+                let labels = meta.labels.as_ref().filter(|_| is_held(meta))?;
+                labels.get(LABEL_JOB_UID).cloned()
+            }),
             node: pod.spec.as_ref().and_then(|spec| spec.node_name.clone()),
-            held: meta
-                .finalizers
-                .iter()
-                .flatten()
-                .any(|name| name == POD_FINALIZER),
+            held: is_held(meta),
             deleting: meta.deletion_timestamp.is_some(),
             delete_by: time(meta.deletion_timestamp.as_ref()),
             node_gone: None,
@@ -155,6 +150,18 @@ fn last_end(status: &PodStatus) -> Option<DateTime<Utc>> {
         .filter_map(|container| container.state.as_ref()?.terminated.as_ref())
         .filter_map(|end| time(end.finished_at.as_ref()))
         .max()
+}
+
+/// The reference to the Job that controls the object.
+pub fn controller(meta: &ObjectMeta) -> Option<&OwnerReference> {
+    let mut owners = meta.owner_references.iter().flatten();
+    owners.find(|owner| owner.controller == Some(true) && is_job(owner))
+}
+
+/// Our finalizer holds it.
+pub fn is_held(meta: &ObjectMeta) -> bool {
+    let mut finalizers = meta.finalizers.iter().flatten();
+    finalizers.any(|name| name == POD_FINALIZER)
 }
 
 fn is_job(owner: &OwnerReference) -> bool {
@@ -239,7 +246,7 @@ fn waiting(status: &PodStatus, words: &Redaction) -> Vec<Waiting> {
 
 /// Kubernetes' client speaks jiff, our types chrono: this is the one place where they meet. The epoch
 /// is what the kubelet writes for a container that never started.
-fn time(time: Option<&Time>) -> Option<DateTime<Utc>> {
+pub fn time(time: Option<&Time>) -> Option<DateTime<Utc>> {
     time.and_then(|time| DateTime::from_timestamp(time.0.as_second(), 0))
         .filter(|time| time.timestamp() > 0)
 }
@@ -273,6 +280,19 @@ pub mod tests {
         assert!(!facts.is_dead());
         facts.node = None;
         assert!(facts.is_dead());
+    }
+
+    #[test]
+    fn a_pod_whose_owner_was_taken_off_is_the_jobs_that_made_it_while_our_finalizer_holds_it() {
+        let mut orphan = pod(json!({}));
+        orphan.metadata.owner_references = None;
+        let owner = |pod: &Pod| PodFacts::from(pod).owner;
+        assert_eq!(owner(&orphan), None);
+        let labels = [(LABEL_JOB_UID.to_owned(), "job-uid".to_owned())];
+        orphan.metadata.labels = Some(labels.into());
+        assert_eq!(owner(&orphan).as_deref(), Some("job-uid"));
+        orphan.metadata.finalizers = None;
+        assert_eq!(owner(&orphan), None);
     }
 
     #[test]

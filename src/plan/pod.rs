@@ -32,6 +32,9 @@ use crate::api::{
 pub const LABEL_AGENT: &str = "herdctl.dev/agent";
 pub const LABEL_JOB: &str = "herdctl.dev/job";
 pub const LABEL_ATTEMPT: &str = "herdctl.dev/attempt";
+/// The UID of the Job. It says whose the pod is also when its owner reference has been taken off, as a
+/// deletion with `--cascade=orphan` does.
+pub const LABEL_JOB_UID: &str = "herdctl.dev/job-uid";
 
 /// kubectl logs, exec and attach go to this annotation's container.
 const DEFAULT_CONTAINER: &str = "kubectl.kubernetes.io/default-container";
@@ -90,6 +93,8 @@ fn metadata(of: PodOf<'_>, template: &PodTemplate) -> Result<ObjectMeta, InputsE
         (LABEL_JOB.to_owned(), of.run.job.to_owned()),
         (LABEL_ATTEMPT.to_owned(), of.run.attempt.to_string()),
     ]);
+    let uid = of.job.metadata.uid.clone();
+    labels.extend(uid.map(|uid| (LABEL_JOB_UID.to_owned(), uid)));
     let mut annotations: BTreeMap<String, String> =
         template.annotations.clone().unwrap_or_default();
     annotations.insert(DEFAULT_CONTAINER.to_owned(), AGENT_CONTAINER.to_owned());

@@ -1,6 +1,6 @@
 //! What it means when the API server does not take a pod.
 
-use super::outcome::Outcome;
+use super::{outcome::Outcome, refused_write::is_too_large};
 use crate::api::{reason::Reason, text::Clean};
 
 /// An answer of the API server to a pod's creation that is not a success, as far as it matters.
@@ -36,7 +36,8 @@ const FAILING_WEBHOOK: &str = "failed calling webhook \"";
 /// Whether an answer to a pod's creation says for sure that there is none: the others may have been given after
 /// it was made.
 pub fn is_refusal(code: u16, message: &str) -> bool {
-    (400..500).contains(&code) && code != 429 || failing_webhook(message).is_some()
+    let for_good = (400..500).contains(&code) && code != 429 || is_too_large(message);
+    for_good || failing_webhook(message).is_some()
 }
 
 fn failing_webhook(message: &str) -> Option<&str> {
@@ -77,6 +78,12 @@ pub fn consequence(refusal: &Refusal, pod: &str) -> Consequence {
             reason: Reason::Starting,
             message: format!("the operator may not create pods here: {message}"),
         },
+        _ if is_too_large(message) => Consequence::End(Outcome {
+            reason: Reason::InvalidPod,
+            message: format!(
+                "pod {pod} is too large for the API server: {message}; move large values of the Agent's spec.env into a ConfigMap, a Secret or the image, and create another Job"
+            ),
+        }),
         400 | 403 | 413 | 422 if !passes(message) => Consequence::End(Outcome {
             reason: Reason::InvalidPod,
             message: format!(
@@ -134,6 +141,18 @@ mod tests {
             assert_eq!(outcome.reason, Reason::InvalidPod);
             assert!(outcome.message.contains("spec.nodeSelector"));
         }
+    }
+
+    #[test]
+    fn a_pod_that_is_too_large_ends_the_job_also_where_that_is_answered_as_an_error_of_the_server()
+    {
+        let words = "etcdserver: request is too large";
+        assert!(is_refusal(500, words));
+        let Consequence::End(outcome) = of(500, words) else {
+            panic!()
+        };
+        assert_eq!(outcome.reason, Reason::InvalidPod);
+        assert!(outcome.message.contains("spec.env"), "{}", outcome.message);
     }
 
     #[test]

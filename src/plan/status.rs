@@ -2,6 +2,8 @@
 //! here, whole: a field that is left out of a server-side apply is removed.
 
 mod conditions;
+pub mod size;
+pub mod unwritten;
 
 use chrono::{DateTime, SubsecRound, Utc};
 

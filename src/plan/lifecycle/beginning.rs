@@ -16,7 +16,7 @@ use crate::{
     plan::{
         evidence,
         outcome::Outcome,
-        status::{self, Fixed},
+        status::{self, Fixed, size},
     },
 };
 
@@ -128,7 +128,6 @@ fn intend(
             return wait_pending(job, Reason::ConfigMissing, &message, means);
         }
         Err(BuildError::End(outcome)) => return end_without_pod(job, &outcome, means),
-        Ok(_) if !is_held(job) => return Action::HoldJob,
         Ok(pod) => pod,
     };
     let fixed = Fixed {
@@ -146,7 +145,15 @@ fn intend(
         intended: means.now,
         ..Attempt::default()
     };
-    Action::WriteStatus(Box::new(status::intended(job, fixed, first, means.now)))
+    let next = status::intended(job, fixed, first, means.now);
+    if let Some(outcome) = size::too_large(job, &next, &agent.spec) {
+        return end_without_pod(job, &outcome, means);
+    }
+    // Last, since a Job that ends here needs no hold.
+    if !is_held(job) {
+        return Action::HoldJob;
+    }
+    Action::WriteStatus(Box::new(next))
 }
 
 fn deleted() -> Outcome {

@@ -32,5 +32,7 @@ pub(super) fn hold(seen: &Observed<'_>) -> bool {
 }
 
 fn is_of(job: &Job, pod: &PodFacts) -> bool {
-    pod.owner.is_some() && pod.owner == job.metadata.uid
+    let mut attempts = job.status.iter().flat_map(|status| &status.attempts);
+    let known = attempts.any(|attempt| attempt.uid.as_ref() == Some(&pod.uid));
+    known || (pod.owner.is_some() && pod.owner == job.metadata.uid)
 }

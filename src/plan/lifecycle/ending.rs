@@ -38,8 +38,9 @@ pub(super) fn report(status: &JobStatus) -> Option<Verdict> {
 }
 
 /// The pod's sidecar would not know the store after its next change of certificates.
-pub(super) fn knows_an_old_store(pod: &PodFacts, means: Means<'_>) -> bool {
-    means.store_ca.is_some() && means.store_ca != pod.store_ca.as_deref()
+pub(super) fn knows_an_old_store(seen: &Observed<'_>, pod: &PodFacts, means: Means<'_>) -> bool {
+    let old = means.store_ca.is_some() && means.store_ca != pod.store_ca.as_deref();
+    old && !seen.looked.renewal_refused
 }
 
 pub(super) fn after_the_end(seen: &Observed<'_>, status: &JobStatus, means: Means<'_>) -> Action {
@@ -78,7 +79,7 @@ fn with_pod(
 ) -> Action {
     let job = seen.job;
     if !pod.is_dead() {
-        return drain(job, status, attempt, pod, means);
+        return drain(seen, status, attempt, pod, means);
     }
     if must_close(status, attempt) {
         return close(job, means);
@@ -132,17 +133,17 @@ fn left_of(patience: Duration, since: DateTime<Utc>, now: DateTime<Utc>) -> Opti
 
 /// An agent that has ended leaves by itself, when its output is safe; anything else must not begin now.
 pub(super) fn drain(
-    job: &Job,
+    seen: &Observed<'_>,
     status: &JobStatus,
     attempt: &Attempt,
     pod: &PodFacts,
     means: Means<'_>,
 ) -> Action {
     let ended = matches!(pod.agent, AgentState::Ended(_)) || status.report_on(attempt).is_some();
-    if !ended || is_deleted(job) {
+    if !ended || is_deleted(seen.job) {
         return delete_once(pod);
     }
-    if knows_an_old_store(pod, means) {
+    if knows_an_old_store(seen, pod, means) {
         return Action::RenewStoreCa {
             name: pod.name.clone(),
             uid: pod.uid.clone(),

@@ -203,7 +203,7 @@ fn still_there(
         let message = node::next_step(pod.node.as_deref().unwrap_or_default());
         return wait_pending(job, Reason::Recovering, &message, means);
     }
-    match ending::drain(job, status, attempt, pod, means) {
+    match ending::drain(seen, status, attempt, pod, means) {
         Action::Wait(wait) => write_if_new(status, status::current(job), wait),
         action => action,
     }

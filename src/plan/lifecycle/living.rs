@@ -92,7 +92,7 @@ fn with_pod(
         }
         Conclusion::Alive if asked.start_overdue => remove(job, status, pod),
         Conclusion::Alive if asked.suspend => pause(job, status, pod, means),
-        Conclusion::Alive if ending::knows_an_old_store(pod, means) => Action::RenewStoreCa {
+        Conclusion::Alive if ending::knows_an_old_store(seen, pod, means) => Action::RenewStoreCa {
             name: pod.name.clone(),
             uid: pod.uid.clone(),
         },

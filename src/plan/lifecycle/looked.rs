@@ -24,13 +24,15 @@ pub enum LookUp {
     Resumed(String),
 }
 
-/// The answers so far.
+/// The answers so far, and what was refused.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Looked {
     pub node: NodeLookup,
     pub namespace: NamespaceLookup,
     pub agent: AgentLookup,
     pub resumed: ResumedLookup,
+    /// The API server does not let us give the pod new certificates now: nothing else waits for that.
+    pub renewal_refused: bool,
 }
 
 /// The node of the last attempt's pod.

@@ -25,6 +25,10 @@ pub(super) enum PodIs {
 }
 
 pub(super) fn pod_of(job: &Job, attempt: &Attempt, pod: &PodFacts) -> PodIs {
+    // Whatever became of its owner since.
+    if attempt.uid.as_ref() == Some(&pod.uid) {
+        return PodIs::Ours;
+    }
     match &pod.owner {
         None => PodIs::Foreign,
         Some(owner) if Some(owner) != job.metadata.uid.as_ref() => PodIs::AnEarlierJobs,

@@ -1,6 +1,7 @@
 //! From a Job that somebody created to its first pod.
 
 use super::*;
+use crate::api::agent::EnvVar;
 
 #[test]
 fn a_new_job_is_held_then_intended_then_given_its_pod() {
@@ -130,4 +131,29 @@ fn a_refused_pod_is_tried_again_or_ends_the_job() {
         next(&job, None, refused(422, "spec.tolerations[0]"), at(1)),
     );
     assert_eq!(reason(&done), Some(Reason::InvalidPod));
+}
+
+#[test]
+fn a_job_that_is_too_large_with_its_agent_ends_before_it_is_held_or_has_an_attempt() {
+    let mut fresh = job();
+    fresh.metadata.finalizers = None;
+    let large = agent_of(AgentSpec {
+        env: Some(
+            (0..46)
+                .map(|n| EnvVar {
+                    name: format!("BIG_{n}"),
+                    value: Some("x".repeat(32_000)),
+                    value_from: None,
+                })
+                .collect(),
+        ),
+        ..AgentSpec::default()
+    });
+    let ended = written(
+        &fresh,
+        next(&fresh, Some(&large), PodLookup::NotSeen, at(0)),
+    );
+    assert_eq!(reason(&ended), Some(Reason::InvalidPod));
+    assert!(message(&ended).contains("too large"), "{}", message(&ended));
+    assert!(ended.status.unwrap().attempts.is_empty());
 }

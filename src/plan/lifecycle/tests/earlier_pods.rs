@@ -37,6 +37,11 @@ fn they_are_ended_and_let_go_and_nothing_else_follows_from_them() {
     };
     let foreign = PodFacts {
         owner: Some("another".into()),
+        uid: "another-pod-uid".into(),
+        ..pod_deleted()
+    };
+    let orphaned = PodFacts {
+        owner: None,
         ..pod_deleted()
     };
     let delete = with_earlier(&job, late);
@@ -44,7 +49,9 @@ fn they_are_ended_and_let_go_and_nothing_else_follows_from_them() {
         matches!(&delete, Action::DeletePod { uid, .. } if uid == "pod-uid"),
         "{delete:?}"
     );
-    assert_eq!(with_earlier(&job, pod_deleted()), release_pod(true));
+    for ours in [pod_deleted(), orphaned] {
+        assert_eq!(with_earlier(&job, ours), release_pod(true));
+    }
     for nothing in [leaving, released, foreign] {
         assert_eq!(with_earlier(&job, nothing), Action::Wait(None));
     }

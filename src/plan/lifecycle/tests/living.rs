@@ -237,3 +237,32 @@ fn the_pod_of_an_earlier_job_of_the_same_name_is_left_alone_and_waited_for() {
     let create = next(&waiting, None, PodLookup::NotSeen, at(4));
     assert!(matches!(create, Action::CreatePod(_)), "{create:?}");
 }
+
+#[test]
+fn a_renewal_that_is_refused_keeps_nothing_else_waiting() {
+    let old = PodFacts {
+        store_ca: Some("old".into()),
+        ..pod_running()
+    };
+    let looked = Looked {
+        agent: AgentLookup::Found("agent-uid".into()),
+        renewal_refused: true,
+        ..Looked::default()
+    };
+    let job = intended();
+    let on = written(&job, decided(&job, None, seen(old), looked, at(3)));
+    assert_eq!(reason(&on), Some(Reason::Working));
+}
+
+#[test]
+fn a_pod_whose_owner_was_taken_off_is_still_the_attempts_own() {
+    let orphaned = PodFacts {
+        owner: None,
+        ..pod_running()
+    };
+    let job = deleted(running());
+    let stopping = written(&job, next(&job, None, seen(orphaned.clone()), at(3)));
+    assert_eq!(reason(&stopping), Some(Reason::Cancelling));
+    let delete = next(&stopping, None, seen(orphaned), at(3));
+    assert!(matches!(delete, Action::DeletePod { .. }), "{delete:?}");
+}
