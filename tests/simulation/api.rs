@@ -54,6 +54,8 @@ pub struct ApiServer {
     uids: u64,
     /// Leaves out the rule that freezes the outcome of a Job, for a planted bug.
     pub lenient: bool,
+    /// No status is taken with which a Job has more bytes.
+    pub limit: Option<usize>,
     /// Watches can't go on from before this version.
     pub compacted: u64,
 }
@@ -71,7 +73,7 @@ impl ApiServer {
         let result = match (request.method.as_str(), &target.name) {
             ("GET", Some(_)) => self.get(&target.key()),
             ("GET", None) if request.asks("watch", "true") => self.watch(&target, request),
-            ("GET", None) => Ok(self.list(&target)),
+            ("GET", None) => Ok(self.list(&target, request)),
             ("POST", None) => self.create(&target, request, now),
             ("PATCH", Some(_)) => self.patch(&target, request),
             ("DELETE", Some(_)) => self.delete(&target.key(), request, now),

@@ -2,7 +2,7 @@
 //! a watch is begun anew, as lists from an API server that is behind make them.
 
 use std::{
-    collections::BTreeMap,
+    collections::{BTreeMap, BTreeSet},
     sync::atomic::{AtomicBool, Ordering},
 };
 
@@ -22,7 +22,7 @@ use kube::{
 use serde::de::DeserializeOwned;
 
 use super::{
-    api::{Change, Kind, Resource},
+    api::{Change, Key, Kind, Resource},
     controllers::Name,
 };
 
@@ -42,6 +42,8 @@ struct View<K: kube::Resource<DynamicType = ()> + Clone + 'static> {
     writer: Writer<K>,
     /// So much of the whole history has been read.
     read: usize,
+    /// What is in the cache.
+    known: BTreeSet<Key>,
 }
 
 /// The kinds that controllers watch.
@@ -178,25 +180,34 @@ where
             resource,
             writer,
             read: 0,
+            known: BTreeSet::new(),
         }
     }
 
-    /// Pods are watched by their label.
-    fn watches(&self, change: &Change) -> bool {
+    /// What the watch tells of a change, if anything. Pods are watched by their label: one that loses it is
+    /// gone, as far as the watch knows.
+    fn told(&self, change: &Change, known: bool) -> Option<Kind> {
         let labels = &change.object["metadata"]["labels"];
-        change.key.resource == self.resource
-            && (self.resource != Resource::Pods || !labels[LABEL_JOB].is_null())
+        let labelled = self.resource != Resource::Pods || !labels[LABEL_JOB].is_null();
+        match change.kind {
+            _ if change.key.resource != self.resource => None,
+            Kind::Added | Kind::Modified if !labelled => known.then_some(Kind::Deleted),
+            Kind::Deleted => known.then_some(Kind::Deleted),
+            kind => Some(kind),
+        }
     }
 
     fn list(&mut self, history: &[Change], point: usize, prune: impl Fn(&mut K)) -> Vec<K> {
         let mut there = BTreeMap::new();
-        for change in history[..point].iter().filter(|it| self.watches(it)) {
-            match change.kind {
-                Kind::Deleted => there.remove(&change.key),
-                Kind::Added | Kind::Modified => there.insert(&change.key, change),
-            };
+        for change in &history[..point] {
+            match self.told(change, there.contains_key(&change.key)) {
+                Some(Kind::Deleted) => drop(there.remove(&change.key)),
+                Some(Kind::Added | Kind::Modified) => drop(there.insert(&change.key, change)),
+                None => {}
+            }
         }
         self.read = point;
+        self.known = there.keys().map(|key| (*key).clone()).collect();
         self.writer.apply_watcher_event(&Event::Init);
         let mut listed = Vec::new();
         for change in there.values() {
@@ -211,16 +222,24 @@ where
 
     fn next(&mut self, history: &[Change], prune: impl Fn(&mut K)) -> Option<(Kind, K)> {
         let ahead = history.get(self.read..)?;
-        let place = ahead.iter().position(|it| self.watches(it))?;
+        let told = |it: &Change| self.told(it, self.known.contains(&it.key));
+        let (place, kind) =
+            (ahead.iter().enumerate()).find_map(|(place, change)| Some((place, told(change)?)))?;
         self.read += place + 1;
         let change = &ahead[place];
         let object = typed(change, prune);
-        let event = match change.kind {
-            Kind::Added | Kind::Modified => Event::Apply(object.clone()),
-            Kind::Deleted => Event::Delete(object.clone()),
+        let event = match kind {
+            Kind::Added | Kind::Modified => {
+                self.known.insert(change.key.clone());
+                Event::Apply(object.clone())
+            }
+            Kind::Deleted => {
+                self.known.remove(&change.key);
+                Event::Delete(object.clone())
+            }
         };
         self.writer.apply_watcher_event(&event);
-        Some((change.kind, object))
+        Some((kind, object))
     }
 }
 

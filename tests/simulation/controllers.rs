@@ -18,7 +18,9 @@ use herdctl::{
         orphans,
         recent::Recent,
         reconcile::{Context, ReconcileError, reconcile},
+        refusals::Refusals,
         sightings::Sightings,
+        strays,
     },
     plan::settings::Settings,
 };
@@ -78,6 +80,8 @@ pub struct Running {
     /// Looks after the pods of Jobs that are gone.
     orphans: mpsc::UnboundedSender<ObjectRef<Job>>,
     after_orphans: AbortHandle,
+    /// Looks after the pods that have lost their label.
+    after_strays: AbortHandle,
     /// Steps when all Jobs are to be looked at.
     all: watch::Receiver<u64>,
     /// Jobs to look at again when the pass over them has ended.
@@ -118,11 +122,13 @@ impl World {
         let (started, skew) = (self.started, Arc::clone(&self.controllers[controller].skew));
         let ids = std::sync::atomic::AtomicU64::new(0);
         let (steps, all) = watch::channel(0);
+        let begins = steps.subscribe();
         let context = Context {
             caches: views.caches.clone(),
             cluster: Cluster::new(client.clone()),
             leader: Leader::new(steps),
             recent: Recent::default(),
+            refusals: Refusals::new(|| 0.5),
             sightings: Sightings::default(),
             announcer: Announcer::new(client, format!("controller-{controller}")),
             settings: settings(),
@@ -140,6 +146,7 @@ impl World {
         let context = Arc::new(context);
         let (orphans, told) = mpsc::unbounded_channel();
         let after_orphans = tokio::spawn(orphans::look_after(told, Arc::clone(&context)));
+        let after_strays = tokio::spawn(strays::look_after(begins, Arc::clone(&context)));
         self.controllers[controller].running = Some(Running {
             context,
             backoff: Backoff::new(|| 0.5),
@@ -148,6 +155,7 @@ impl World {
             passes: BTreeMap::new(),
             orphans,
             after_orphans: after_orphans.abort_handle(),
+            after_strays: after_strays.abort_handle(),
             all,
             again: BTreeSet::new(),
         });
@@ -179,6 +187,7 @@ impl World {
             pass.abort();
         }
         running.after_orphans.abort();
+        running.after_strays.abort();
         this.life += 1;
         self.trace(format!("controller {controller} crashes"));
         self.after(500, 5_000, Event::Start(controller));

@@ -9,6 +9,11 @@ use super::{
     world::{Event, World},
 };
 
+/// Lists are numbered from here, so that no fault of a scenario is theirs.
+const FIRST_LIST: u64 = 1_000_000;
+/// How long one is on its way, in milliseconds.
+const LIST: u64 = 20;
+
 /// What goes wrong with one request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Fault {
@@ -67,8 +72,14 @@ impl World {
     pub fn called(&mut self, call: Call) {
         self.check_lease(call.from, &call.request);
         self.check_request(call.from, &call.request);
-        self.calls += 1;
-        let number = self.calls;
+        let lists = call.request.target().is_some_and(|it| it.name.is_none());
+        let number = if lists && call.request.method == "GET" {
+            self.lists += 1;
+            FIRST_LIST + self.lists
+        } else {
+            self.calls += 1;
+            self.calls
+        };
         let fault = self.scenario.faults.get(&number).copied();
         self.pending.insert(
             number,
@@ -82,7 +93,16 @@ impl World {
         );
         match fault {
             Some(Fault::Slow(time)) => self.after(time / 4, time, Event::Commit(number)),
-            _ => self.after(1, 60, Event::Commit(number)),
+            _ => self.on_its_way(number, Event::Commit(number)),
+        }
+    }
+
+    /// A list draws nothing by chance: it may come at any time, and must not change what else happens.
+    fn on_its_way(&mut self, number: u64, event: Event) {
+        if number > FIRST_LIST {
+            self.at(self.now + LIST, event);
+        } else {
+            self.after(1, 60, event);
         }
     }
 
@@ -117,7 +137,9 @@ impl World {
         let checked = self.before(&request);
         let answer = bent
             .or_else(|| self.takes_no_pod(&request))
+            .or_else(|| self.forbids(&request))
             .unwrap_or_else(|| self.api.handle(&request, time));
+        self.note_refusal(from, &request, &answer);
         self.after_commit(&request, &answer, checked);
         self.trace(format!(
             "controller {} #{number} {} {} {}",
@@ -154,7 +176,7 @@ impl World {
     fn reply(&mut self, number: u64, request: &Request, mut answer: Answer) {
         self.bend_answer(request, &mut answer);
         self.pending_answer(number, answer);
-        self.after(1, 60, Event::Answer(number));
+        self.on_its_way(number, Event::Answer(number));
     }
 
     /// An answer arrives.

@@ -37,7 +37,8 @@ impl World {
         let status = job.status.unwrap_or_default();
         let of_it = status.attempts.iter().find(|it| it.pod == change.key.name);
         let settled = of_it.is_some_and(|it| it.outcome.is_some());
-        if !status.is_final() && !settled {
+        let goes = job.metadata.deletion_timestamp.is_some() && self.checks.unwritable;
+        if !status.is_final() && !settled && !goes {
             self.break_rule("a pod is let go before its outcome is in the status");
         }
         self.check_sealing(&uid, &change.key.name, &status);
@@ -70,7 +71,7 @@ impl World {
         } else if self.checks.held_jobs.remove(uid) {
             let job = serde_json::from_value::<Job>(object.as_ref().clone()).ok();
             let may_go = job.is_some_and(|job| {
-                let ended = job.status.is_some_and(|it| it.is_final());
+                let ended = job.status.is_some_and(|it| it.is_final()) || self.checks.unwritable;
                 ended && job.metadata.deletion_timestamp.is_some()
             });
             if !may_go {

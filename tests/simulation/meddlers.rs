@@ -43,6 +43,14 @@ impl World {
         }
     }
 
+    /// Takes the label off by which controllers see it.
+    pub fn unlabel(&mut self, number: usize) {
+        if let Some((key, _)) = self.last_pod(number) {
+            let change = json!({"metadata": {"labels": {LABEL_JOB: null}}});
+            self.request("PATCH", &key, &change);
+        }
+    }
+
     /// Backups and other tools hold what they work on so.
     pub fn hold(&mut self, number: usize) {
         let pod = self.last_pod(number).map(|(key, _)| key);

@@ -1,10 +1,12 @@
 //! Nodes and their kubelets, the scheduler, and those that clean up after lost nodes. A node that is
 //! silent goes on working; one that is gone does not.
 
+use herdctl::plan::pod::LABEL_JOB_UID;
 use serde_json::{Value, json};
 
 use super::{
     api::{Key, Request, Resource, seconds},
+    collector::referenced,
     world::{Event, World},
 };
 
@@ -146,10 +148,14 @@ impl World {
     }
 }
 
-/// The UID of the Job that a pod belongs to.
+/// The UID of the Job that a pod belongs to, also if its owner reference was taken off.
 pub fn owner(pod: &Value) -> String {
-    let owner = &pod["metadata"]["ownerReferences"][0]["uid"];
-    owner.as_str().unwrap_or_default().to_owned()
+    let label = pod["metadata"]["labels"][LABEL_JOB_UID].as_str();
+    let owner = referenced(pod);
+    if owner.is_empty() {
+        return label.unwrap_or_default().to_owned();
+    }
+    owner
 }
 
 pub fn attempt(pod: &Value) -> u32 {

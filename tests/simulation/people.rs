@@ -69,6 +69,18 @@ impl World {
             Deed::Cancel(number) => self.change_job(number, &json!({"cancel": true})),
             Deed::Suspend(number) => self.change_job(number, &json!({"suspend": true})),
             Deed::Resume(number) => self.change_job(number, &json!({"suspend": false})),
+            Deed::Forbid(what) => self.forbidden.push(what),
+            Deed::Limit(bytes) => {
+                self.checks.unwritable = true;
+                self.api.limit = Some(bytes);
+            }
+            Deed::Allow => self.allow(),
+            Deed::Unlabel(number) => self.unlabel(number),
+            Deed::Burden => {
+                let env = json!([{"name": "BURDEN", "value": "x".repeat(20_000)}]);
+                drop(self.request("PATCH", &agent(), &json!({"spec": {"env": env}})));
+            }
+            Deed::Cascade(number, cascade) => self.delete_job(number, cascade),
             Deed::DeleteJob(number) => drop(self.request("DELETE", &job(number), &Value::Null)),
             Deed::DeletePod(number) => self.delete_pod(number, Value::Null),
             Deed::ForcePod(number) => self.delete_pod(number, json!({"gracePeriodSeconds": 0})),
@@ -160,6 +172,7 @@ impl World {
         }
         self.store_comes();
         self.refusal = None;
+        self.allow();
         self.create_agent();
         for number in 0..JOBS {
             self.unhold(number);
@@ -169,6 +182,12 @@ impl World {
             controller.mute_until = 0;
             controller.skew.store(0, Ordering::Relaxed);
         }
+    }
+
+    /// The API server takes again what it should.
+    fn allow(&mut self) {
+        self.forbidden.clear();
+        self.api.limit = None;
     }
 
     fn create_agent(&mut self) {
@@ -249,19 +268,6 @@ impl World {
             });
         } else {
             self.after(1_000, 3_000, Event::Deed(Deed::EmptyNamespace));
-        }
-    }
-
-    /// Kubernetes removes the pods of a Job that is gone.
-    pub fn collect(&mut self, job: &str) {
-        let pods: Vec<Key> = self
-            .api
-            .all(Resource::Pods)
-            .filter(|(_, pod)| owner(pod) == job)
-            .map(|(key, _)| key.clone())
-            .collect();
-        for key in pods {
-            self.request("DELETE", &key, &Value::Null);
         }
     }
 }

@@ -2,7 +2,10 @@
 //! has moved on, and nobody's pods are touched but those that a Job has done with.
 
 use chrono::TimeDelta;
-use herdctl::api::{job::Attempt, reason::Reason};
+use herdctl::{
+    api::{job::Attempt, reason::Reason},
+    controller::cluster::FIELD_MANAGER,
+};
 use serde_json::Value;
 
 use super::{
@@ -22,6 +25,13 @@ impl World {
             return;
         };
         let body: Value = serde_json::from_slice(&request.body).unwrap_or_default();
+        let writes = matches!(request.method.as_str(), "POST" | "PATCH");
+        if writes && request.parameter("fieldManager") != Some(FIELD_MANAGER) {
+            self.break_rule(format!(
+                "{} {} without a name",
+                request.method, request.path
+            ));
+        }
         if target.resource == Resource::Pods && request.method == "POST" {
             self.check_creation(from, &body);
         } else if !has_precondition(request, target.resource, &body) {

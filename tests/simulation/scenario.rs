@@ -3,7 +3,10 @@
 
 use std::collections::BTreeMap;
 
-use super::{agents::Fate, api::Resource, bugs::Bug, faults::Fault, random::Random};
+use super::{
+    agents::Fate, api::Resource, bugs::Bug, collector::Cascade, faults::Fault, random::Random,
+    refusals::Forbidden,
+};
 
 /// Something that somebody does, at a moment of the agenda.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -57,6 +60,18 @@ pub enum Deed {
     /// The API server takes no pod any more.
     Refuse(Refusal),
     Free,
+    /// A policy keeps controllers from something.
+    Forbid(Forbidden),
+    /// No status is taken with which a Job would have more bytes than so.
+    Limit(usize),
+    /// All policies and limits are lifted.
+    Allow,
+    /// The Agent becomes large.
+    Burden,
+    /// Takes the label off the pod of a Job's last attempt.
+    Unlabel(usize),
+    /// Deletes a Job otherwise than kubectl does if nobody says how.
+    Cascade(usize, Cascade),
     StoreGoes,
     StoreComes,
     RenewCa,
@@ -190,6 +205,7 @@ impl Scenario {
                 Deed::Hold(job) => deeds.push((later, Deed::Unhold(job))),
                 Deed::Refuse(_) => deeds.push((later, Deed::Free)),
                 Deed::StoreGoes => deeds.push((later, Deed::StoreComes)),
+                Deed::Forbid(_) | Deed::Limit(_) => deeds.push((later, Deed::Allow)),
                 _ => {}
             }
         }
@@ -304,7 +320,7 @@ fn deed(random: &mut Random, job: usize, controllers: usize) -> Deed {
     let node = random.between(0, 2) as usize;
     let controller = random.between(0, controllers as u64) as usize;
     let behind = random.between(1, 30) as usize;
-    match random.between(0, 38) {
+    match random.between(0, 44) {
         0 | 1 => Deed::Cancel(job),
         2 => Deed::Suspend(job),
         3 | 4 => Deed::DeleteJob(job),
@@ -334,6 +350,11 @@ fn deed(random: &mut Random, job: usize, controllers: usize) -> Deed {
         35 => Deed::Refuse(*random.pick(&Refusal::ALL)),
         30 => Deed::StripJob(job),
         31 => Deed::ReplacePod(job),
+        38 | 39 => Deed::Forbid(*random.pick(&Forbidden::ALL)),
+        40 => Deed::Limit(*random.pick(&[0, 3_000])),
+        41 => Deed::Unlabel(job),
+        42 => Deed::Cascade(job, Cascade::Orphan),
+        43 => Deed::Cascade(job, Cascade::Foreground),
         32 => Deed::Stranger(job, *random.pick(&[Likeness::Labels, Likeness::Name])),
         _ => Deed::Skew(controller, random.between(0, 7_200_000) as i64 - 3_600_000),
     }

@@ -2,6 +2,7 @@
 //! a rule is broken; here the end is known, so that what is merely late, or done for another reason, is found
 //! too.
 
+mod refusals;
 mod removals;
 mod troubles;
 mod wishes;
@@ -118,5 +119,11 @@ fn story(
 
 /// The stories.
 pub fn all() -> Vec<Story> {
-    [wishes::all(), troubles::all(), removals::all()].concat()
+    [
+        wishes::all(),
+        troubles::all(),
+        removals::all(),
+        refusals::all(),
+    ]
+    .concat()
 }

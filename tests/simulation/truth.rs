@@ -8,8 +8,8 @@ use serde_json::Value;
 
 use super::{
     api::{self, Key, Resource},
+    collector::referenced,
     finalizers::holds,
-    nodes::owner,
     scenario::Deed,
     world::World,
 };
@@ -45,12 +45,13 @@ impl World {
             }
             Reason::OomKilled => ended("OOMKilled"),
             Reason::AgentCrashed => ended("Error"),
-            Reason::InvalidPod => self.checks.strangers,
+            Reason::InvalidPod => self.checks.strangers || self.checks.unwritable,
             Reason::ResumeFailed => {
                 job.spec.resume.is_some() || status.attempts.len() == MOST_ATTEMPTS as usize
             }
             Reason::TimedOut if self.is_skewed() => true,
             Reason::StartTimedOut => self.may_start_late(status),
+            Reason::RunnerError if self.checks.unwritable => true,
             Reason::RunnerError => ours.any(|it| it.end.as_ref().is_some_and(|end| end.code != 0)),
             _ => ours.any(|it| {
                 let verdict = it.end.as_ref().and_then(|end| end.verdict.as_ref());
@@ -148,6 +149,6 @@ fn open_pod(key: &Key, pod: &Value, jobs: &[String]) -> Option<String> {
     if !pod["metadata"]["deletionTimestamp"].is_null() {
         return Some(format!("pod {name} is being deleted"));
     }
-    let owner = owner(pod);
+    let owner = referenced(pod);
     (!owner.is_empty() && !jobs.contains(&owner)).then(|| format!("pod {name} has no Job"))
 }

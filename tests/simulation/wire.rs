@@ -52,6 +52,8 @@ pub enum Arrival {
 #[derive(Default)]
 pub struct Inbox {
     arrivals: Mutex<VecDeque<Arrival>>,
+    /// Events that tell of a refused write: the object's name, and the reason.
+    warned: Mutex<Vec<String>>,
     pub news: Notify,
 }
 
@@ -59,6 +61,20 @@ impl Inbox {
     pub fn push(&self, arrival: Arrival) {
         self.arrivals.lock().unwrap().push_back(arrival);
         self.news.notify_one();
+    }
+
+    /// An Event is sent.
+    fn hear(&self, event: &[u8]) {
+        let event: serde_json::Value = serde_json::from_slice(event).unwrap_or_default();
+        let word = |value: &serde_json::Value| value.as_str().unwrap_or_default().to_owned();
+        let (name, reason) = (word(&event["regarding"]["name"]), word(&event["reason"]));
+        if reason == "WriteRefused" {
+            self.warned.lock().unwrap().push(format!("{name} {reason}"));
+        }
+    }
+
+    pub fn warned(&self) -> Vec<String> {
+        self.warned.lock().unwrap().clone()
     }
 
     pub fn pop(&self) -> Option<Arrival> {
@@ -100,6 +116,7 @@ async fn answer(
         body: body.to_vec(),
     };
     if request.path.starts_with(EVENTS) {
+        inbox.hear(&request.body);
         return Ok(response(201, request.body));
     }
     let (sender, receiver) = oneshot::channel();

@@ -14,15 +14,17 @@ use tokio::time::Instant;
 
 use super::{
     agents::Agent,
-    api::{Answer, ApiServer, Kind, Resource},
+    api::{Answer, ApiServer, Key, Kind, Resource},
     caches::WATCHED,
     checks::Checks,
+    collector::{Cascade, referenced},
     controllers::{Controller, Name},
     faults::Pending,
     lease::Lease,
-    nodes::{NODES, Node, Step, owner},
+    nodes::{NODES, Node, Step},
     random::Random,
     records::Records,
+    refusals::{Forbidden, Refused},
     scenario::{Deed, Refusal, Scenario},
     wire::{Arrival, Inbox, Process},
 };
@@ -56,6 +58,8 @@ pub enum Event {
     Record(String),
     /// The garbage collector looks for pods of this Job.
     Collect(String),
+    /// And for those of this one, which is deleted in a way of its own.
+    Cascade(Key, String, Cascade),
     Deed(Deed),
     /// Is all settled?
     Look,
@@ -84,6 +88,11 @@ pub struct World {
     pub disrupted: BTreeSet<String>,
     /// No pod fits the namespace's quota.
     pub refusal: Option<Refusal>,
+    /// What policies keep controllers from.
+    pub forbidden: Vec<Forbidden>,
+    pub refused: Refused,
+    /// Lists of controllers so far. They are not counted with the other requests.
+    pub lists: u64,
     agenda: BTreeMap<(u64, u64), Event>,
     entries: u64,
     seen: usize,
@@ -106,6 +115,8 @@ pub struct Report {
     pub paths: Vec<String>,
     /// When the last Job came to its end, in milliseconds.
     pub ended: u64,
+    /// The objects and reasons of the Events that tell of a refused write.
+    pub warned: Vec<String>,
     pub lines: Vec<String>,
 }
 
@@ -144,6 +155,9 @@ impl World {
             drawn: 0,
             disrupted: BTreeSet::new(),
             refusal: None,
+            forbidden: Vec::new(),
+            refused: Refused::default(),
+            lists: 0,
             agenda: BTreeMap::new(),
             entries: 0,
             seen: 0,
@@ -203,6 +217,7 @@ impl World {
             attempts: self.checks.attempts.values().sum(),
             paths: self.checks.paths(),
             ended: self.checks.ended,
+            warned: self.inbox.warned(),
             lines: self.lines,
         }
     }
@@ -277,6 +292,7 @@ impl World {
             Event::Ship(job, attempt, pod, verdict) => self.ship(&job, attempt, &pod, *verdict),
             Event::Record(uid) => self.look_after_record(&uid),
             Event::Collect(uid) => self.collect(&uid),
+            Event::Cascade(key, uid, cascade) => self.cascade(key, uid, cascade),
             Event::Deed(deed) => self.act(&deed),
             Event::Look => {}
         }
@@ -317,7 +333,7 @@ impl World {
             let deleting = !change.object["metadata"]["deletionTimestamp"].is_null();
             match (resource, change.kind) {
                 (Resource::Pods, Kind::Added) => {
-                    let job = owner(&change.object);
+                    let job = referenced(&change.object);
                     if !job.is_empty() && self.job_with(&job).is_none() {
                         self.after(500, 4_000, Event::Collect(job));
                     }

@@ -3,6 +3,8 @@
 use chrono::{DateTime, TimeDelta, Utc};
 use serde_json::{Value, json};
 
+use crate::collector::Cascade;
+
 use super::{
     ApiServer, Key, Kind, Request, Resource,
     answer::{self, Answer},
@@ -38,6 +40,16 @@ impl ApiServer {
         let asked = options["gracePeriodSeconds"].as_i64();
         let graceful = key.resource == Resource::Pods;
         let metadata = &mut object["metadata"];
+        if let Some(cascade) = Cascade::of(&options) {
+            let mut finalizers = metadata["finalizers"]
+                .as_array()
+                .cloned()
+                .unwrap_or_default();
+            if !finalizers.iter().any(|it| it == cascade.finalizer()) {
+                finalizers.push(json!(cascade.finalizer()));
+            }
+            metadata["finalizers"] = json!(finalizers);
+        }
         let held = metadata["finalizers"].is_array();
         let pending = metadata["deletionGracePeriodSeconds"].as_i64();
         let begun = !metadata["deletionTimestamp"].is_null();

@@ -4,6 +4,8 @@
 use json_patch::Patch;
 use serde_json::{Value, json};
 
+use crate::refusals::{bytes, too_large};
+
 use super::{
     ApiServer, Key, Request,
     answer::{self, Answer, failure},
@@ -65,6 +67,10 @@ impl ApiServer {
         patched["metadata"]["resourceVersion"] = body["metadata"]["resourceVersion"].clone();
         let new = only(key, old.clone(), patched, of_status);
         owners.applied(manager, &config, &old, &new);
+        let (was, is) = (bytes(&old), bytes(&new));
+        if self.limit.is_some_and(|limit| is > limit && is > was) {
+            return Err(too_large());
+        }
         self.update(key, new, owners)
     }
 }

@@ -17,12 +17,16 @@ impl ApiServer {
         Ok(Answer::ok(found))
     }
 
-    pub(super) fn list(&self, target: &Target) -> Answer {
-        let of_it = |key: &&Key| target.covers(key);
+    pub(super) fn list(&self, target: &Target, request: &Request) -> Answer {
+        let lacks = request.parameter("labelSelector").and_then(lacked);
+        let selected = |object: &Value| {
+            let labels = &object["metadata"]["labels"];
+            lacks.as_ref().is_none_or(|label| labels[label].is_null())
+        };
         let items: Vec<Value> = self
             .objects
             .iter()
-            .filter(|(key, _)| of_it(key))
+            .filter(|(key, object)| target.covers(key) && selected(object))
             .map(|(_, object)| object.as_ref().clone())
             .collect();
         Answer {
@@ -61,4 +65,10 @@ impl ApiServer {
             body: Value::Array(events),
         })
     }
+}
+
+/// The label that objects must not have, of the one kind of selector that is known here: `!label`.
+fn lacked(selector: &str) -> Option<String> {
+    let selector = selector.replace("%21", "!").replace("%2F", "/");
+    selector.strip_prefix('!').map(str::to_owned)
 }
