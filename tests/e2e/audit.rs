@@ -97,6 +97,11 @@ impl Request {
         self.verb == "watch" || self.object().resource == "leases"
     }
 
+    /// It looks for pods that have lost their label, in all namespaces.
+    pub fn lists_pods(&self) -> bool {
+        self.verb == "list" && self.object().resource == "pods"
+    }
+
     pub fn is_event(&self) -> bool {
         self.object().resource == "events"
     }

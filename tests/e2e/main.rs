@@ -4,7 +4,7 @@
 //!
 //! After the install nobody but the chart's service accounts and the user `dev` acts, who holds the
 //! built-in role `edit` in three namespaces, and for what a cluster's operators do the account `platform`:
-//! make namespaces, care for nodes, scale the controller. Tests run side by side, so each takes names of its own; those
+//! make namespaces and policies, care for nodes, scale the controller. Tests run side by side, so each takes names of its own; those
 //! that stop or count what all share take the cluster for themselves (see [`cluster::Turn`]).
 
 // What the tests share.
@@ -32,6 +32,7 @@ mod going_on;
 mod outcomes;
 mod pending;
 mod record;
+mod refused;
 mod requests;
 mod rights;
 mod runs;
