@@ -7,7 +7,8 @@ use herdctl::{
     api::{
         job::Job,
         record::{Output, Report},
-        verdict::Verdict,
+        text::Clean,
+        verdict::{self, Verdict},
     },
     plan::{
         record_status::{Known, next_write},
@@ -114,7 +115,7 @@ impl World {
             attempt,
             uid: pod.to_owned(),
             at,
-            verdict: verdict.to_message(),
+            verdict: Clean::lines(&verdict.to_message(), verdict::MAX_BYTES),
         });
         self.after(1, 50, Event::Record(job.to_owned()));
     }

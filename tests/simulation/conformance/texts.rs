@@ -99,8 +99,8 @@ async fn every_text_arrives_in_a_status_as_it_was_written() {
         ..JobSpec::default()
     };
     let name = format!("texts-{}", chrono::Utc::now().timestamp());
-    let made = jobs.create(&PostParams::default(), &Job::new(&name, spec));
-    let mut job = made.await.unwrap();
+    let (params, new) = (PostParams::default(), Job::new(&name, spec));
+    let mut job = jobs.create(&params, &new).await.unwrap();
     let cluster = Cluster::new(client);
     let mut wrong = Vec::new();
     for text in texts() {
