@@ -93,6 +93,7 @@ pub enum Reason {
     Refused,
     InvalidOutput,
     AgentCrashed,
+    Stopped,
     #[serde(rename = "OOMKilled")]
     OomKilled,
     Evicted,
@@ -123,8 +124,10 @@ impl Reason {
             Completed => (Phase::Completed, Some(ExitReason::Success)),
             MaxTurns | BudgetExceeded | AuthenticationFailed | CreditExhausted | RateLimited
             | ModelUnavailable | ApiError | PromptTooLong | Refused | InvalidOutput
-            | AgentCrashed | OomKilled | Evicted | NodeLost | PodDeleted | ImageUnavailable
-            | InvalidPod | RunnerError | ResumeFailed => (Phase::Failed, Some(ExitReason::Error)),
+            | AgentCrashed | Stopped | OomKilled | Evicted | NodeLost | PodDeleted
+            | ImageUnavailable | InvalidPod | RunnerError | ResumeFailed => {
+                (Phase::Failed, Some(ExitReason::Error))
+            }
             TimedOut | Stalled | StartTimedOut => (Phase::Failed, Some(ExitReason::Timeout)),
             Cancelled | AgentDeleted | JobDeleted => {
                 (Phase::Cancelled, Some(ExitReason::ManualCancel))

@@ -36,7 +36,7 @@ pub struct Verdict {
     pub exit: Option<ProcessExit>,
     /// Who ended the run.
     pub stopped_by: StoppedBy,
-    /// Sum of `num_turns` over the result lines.
+    /// By the result lines and, where the CLI was stopped before one, the model's messages since.
     #[serde(default)]
     pub turns: u64,
     /// The last `total_cost_usd`; cumulative over a session.
@@ -164,6 +164,25 @@ pub fn own_cost(total: f64, before: Option<f64>) -> f64 {
 }
 
 impl Verdict {
+    /// The runner itself determined this end: neither a signal from outside nor one from the kernel, of
+    /// which Kubernetes knows more.
+    pub fn is_the_runners_alone(&self) -> bool {
+        let by_itself = match self.stopped_by {
+            StoppedBy::Timeout | StoppedBy::Stall | StoppedBy::Fence | StoppedBy::NoSession => {
+                return true;
+            }
+            StoppedBy::Nobody => true,
+            StoppedBy::Signal => !self.was_stopped(),
+            StoppedBy::SpoolFailure => false,
+        };
+        by_itself && !matches!(self.exit, Some(ProcessExit::Signal(_)))
+    }
+
+    /// A signal from outside ended it. One that comes when the agent has just finished ends nothing.
+    pub fn was_stopped(&self) -> bool {
+        self.stopped_by == StoppedBy::Signal && self.reason != Reason::Completed
+    }
+
     /// What this run alone cost, in US dollars.
     pub fn own_cost_usd(&self) -> Option<f64> {
         self.cost_usd

@@ -14,6 +14,7 @@ use super::{
     exit::Exit,
     id::JobId,
     out::Out,
+    resume,
     several::{self, Wait, Worst},
     style::Sign,
     time,
@@ -90,16 +91,16 @@ async fn pause(
 fn wanted(job: &JobView) -> Result<Option<Value>, CliError> {
     let id = short(job.name());
     let no = |why: &str| CliError::new(format!("{id} can't be paused: it {why}"));
-    let later = format!("{{program}} jobs resume {id}");
     if job.is_being_deleted() {
         return Err(no("is being deleted"));
     }
     if job.is_final() {
         return Err(no(&format!("has ended ({})", job.in_passing(Utc::now())))
-            .next(format!("resume it instead: {later}")));
+            .next(resume::after_the_end(job)));
     }
     if job.is_to_stop() {
-        return Err(no("was asked to stop").next(format!("once it has ended: {later}")));
+        let later = resume::after_the_end(job);
+        return Err(no("was asked to stop").next(format!("once it has ended, {later}")));
     }
     Ok((!job.is_to_pause()).then(|| json!({"suspend": true})))
 }
@@ -117,7 +118,7 @@ fn tell(job: &JobView, now: Option<&JobView>, out: &mut Out) -> Result<(), CliEr
             "{id} ended before it was suspended: {}",
             now.outcome()
         ))
-        .next(format!("resume it instead: {{program}} jobs resume {id}")));
+        .next(resume::after_the_end(now)));
     }
     if !now.is_to_pause() {
         return Err(CliError::new(format!(

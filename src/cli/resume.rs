@@ -114,9 +114,7 @@ fn wanted(job: &JobView, prompt: Option<&str>) -> Result<Option<Value>, CliError
         return Err(no("is being deleted"));
     }
     if job.is_final() {
-        return Err(no("has just ended").next(format!(
-            "continue in a new Job: {{program}} jobs resume {id}"
-        )));
+        return Err(no("has just ended").next(after_the_end(job)));
     }
     if job.is_to_stop() {
         return Err(no("was asked to stop").next(format!(
@@ -204,6 +202,21 @@ async fn check_session(cluster: &Cluster, job: &JobView) -> Result<(), CliError>
 /// An agent ran, under a session that has a name.
 pub fn has_session(job: &JobView) -> bool {
     job.started().is_some() && !job.text("/status/sessionId").is_empty()
+}
+
+/// How to continue a Job that has ended, or is about to: what `jobs resume` takes, and no other.
+pub fn after_the_end(job: &JobView) -> String {
+    if has_session(job) {
+        format!(
+            "continue in a new Job: {{program}} jobs resume {}",
+            short(job.name())
+        )
+    } else {
+        format!(
+            "run it again: {{program}} run {} --prompt TEXT",
+            job.agent()
+        )
+    }
 }
 
 /// `continues session 4be1 of 7f3c, $0.11 spent before`.

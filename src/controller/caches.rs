@@ -17,7 +17,7 @@ use crate::api::{
     protocol,
 };
 use crate::plan::{
-    facts::{self, PodFacts},
+    facts::{self, AGENT_CONTAINER, PodFacts},
     pod::{self, LABEL_JOB, LABEL_JOB_UID},
 };
 
@@ -172,23 +172,26 @@ pub fn prune_pod(pod: &mut Pod) {
     }
     pod.spec = pod.spec.take().map(|spec| PodSpec {
         node_name: spec.node_name,
-        containers: variables(spec.containers),
-        init_containers: spec.init_containers.map(variables),
+        scheduling_gates: spec.scheduling_gates,
+        init_containers: spec.init_containers.map(prune_containers),
+        containers: prune_containers(spec.containers),
         ..PodSpec::default()
     });
 }
 
-/// The names of variables, by which their values are known in what Kubernetes says of the pod.
-fn variables(containers: Vec<Container>) -> Vec<Container> {
+/// Which containers there are, whether they are as we wrote them, and the names of their variables, by which
+/// values are known in what Kubernetes says of the pod.
+fn prune_containers(containers: Vec<Container>) -> Vec<Container> {
     let named = |variable: EnvVar| EnvVar {
         name: variable.name,
         ..EnvVar::default()
     };
-    let pruned = containers.into_iter().map(|container| Container {
-        name: container.name,
-        env: container
-            .env
-            .map(|all| all.into_iter().map(named).collect()),
+    let pruned = containers.into_iter().map(|it| Container {
+        command: it.command.filter(|_| it.name == AGENT_CONTAINER),
+        image: it.image.filter(|_| it.name == AGENT_CONTAINER),
+        name: it.name,
+        restart_policy: it.restart_policy,
+        env: it.env.map(|all| all.into_iter().map(named).collect()),
         ..Container::default()
     });
     pruned.collect()

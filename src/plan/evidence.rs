@@ -19,7 +19,7 @@ use crate::api::{
     reason::{Phase, Reason},
     runner_exit::RunnerExit,
     text::Clean,
-    verdict::{ProcessExit, StoppedBy, Verdict},
+    verdict::{ProcessExit, Verdict},
 };
 
 /// Longest message that is taken from a verdict.
@@ -54,13 +54,13 @@ pub struct End {
 
 /// Concludes from a pod and, if there is one, the verdict that the store received from it.
 pub fn conclude(pod: &PodFacts, report: Option<&Verdict>, asked: Asked<'_>) -> Conclusion {
-    if let Some(verdict) = report.filter(|it| is_the_runners_alone(it))
+    if let Some(verdict) = report.filter(|it| it.is_the_runners_alone())
         && !asked.stopping
     {
         return over(in_its_words(verdict), pod, None, Some(verdict.clone()));
     }
     // The agent has ended, and what was asked explains it: a kubelet may take minutes to say so as well.
-    if report.is_some_and(|it| asked.stopping || was_stopped(it))
+    if report.is_some_and(|it| asked.stopping || it.was_stopped())
         && let Some(outcome) = asked_for(asked, &pod.name)
     {
         return over(outcome, pod, None, report.cloned());
@@ -79,6 +79,7 @@ pub fn conclude(pod: &PodFacts, report: Option<&Verdict>, asked: Asked<'_>) -> C
                 hopeless: true,
                 reason,
                 message,
+                ..
             }) => over(Outcome { reason, message }, pod, None, None),
             Some(Trouble { .. }) | None => Conclusion::Alive,
         },
@@ -113,7 +114,7 @@ pub fn conclude_without_pod(
     report: Option<&Verdict>,
     asked: Asked<'_>,
 ) -> End {
-    let lost = || match report.filter(|it| !was_stopped(it)) {
+    let lost = || match report.filter(|it| !it.was_stopped()) {
         Some(verdict) => in_its_words(verdict),
         None => Outcome {
             reason: Reason::PodDeleted,
@@ -126,7 +127,7 @@ pub fn conclude_without_pod(
         suspend: asked.suspend && never_seen,
         ..asked
     };
-    let spoken = report.filter(|it| is_the_runners_alone(it) && !asked.stopping);
+    let spoken = report.filter(|it| it.is_the_runners_alone() && !asked.stopping);
     let outcome = spoken
         .map(in_its_words)
         .or_else(|| asked_for(asked, pod))
@@ -142,25 +143,6 @@ pub fn conclude_without_pod(
             MAX_VERDICT_BYTES,
         )),
     }
-}
-
-/// The runner itself determined this end: neither a signal from outside nor one from the kernel, of
-/// which Kubernetes knows more.
-fn is_the_runners_alone(verdict: &Verdict) -> bool {
-    let by_itself = match verdict.stopped_by {
-        StoppedBy::Timeout | StoppedBy::Stall | StoppedBy::Fence | StoppedBy::NoSession => {
-            return true;
-        }
-        StoppedBy::Nobody => true,
-        StoppedBy::Signal => !was_stopped(verdict),
-        StoppedBy::SpoolFailure => false,
-    };
-    by_itself && !matches!(verdict.exit, Some(ProcessExit::Signal(_)))
-}
-
-/// A signal from outside ended it. One that comes when the agent has just finished ends nothing.
-fn was_stopped(verdict: &Verdict) -> bool {
-    verdict.stopped_by == StoppedBy::Signal && verdict.reason != Reason::Completed
 }
 
 fn in_its_words(verdict: &Verdict) -> Outcome {
@@ -182,7 +164,7 @@ fn of_ended_agent(
         return over(outcome, pod, Some(end), verdict);
     }
     if let Some(spoken) = &verdict
-        && !was_stopped(spoken)
+        && !spoken.was_stopped()
     {
         let outcome = corrected(spoken, end);
         return over(outcome, pod, Some(end), verdict);
@@ -195,7 +177,8 @@ fn of_ended_agent(
     if let Some(said) = kubernetes::said(pod) {
         return over_for(said, pod, Some(end), verdict);
     }
-    if !pod.is_dead() {
+    // Where others keep the pod up there is no later word: what a kubelet does to a pod it says before.
+    if !pod.is_dead() && (pod.deleting || !pod.is_kept_by_others()) {
         return Conclusion::Unclear;
     }
     let outcome = kubernetes::by_exit_code(pod, end, verdict.as_ref());

@@ -1,11 +1,18 @@
 //! The few facts of a pod that decisions rest on, read once from what Kubernetes says of it.
 
+mod altered;
+mod containers;
+
 use chrono::{DateTime, Utc};
 use k8s_openapi::{
-    api::core::v1::{ContainerState, ContainerStatus, Pod, PodStatus},
+    api::core::v1::{ContainerState, Pod, PodSpec, PodStatus},
     apimachinery::pkg::apis::meta::v1::{ObjectMeta, OwnerReference, Time},
 };
 
+pub use self::{
+    altered::Altered,
+    containers::{Container, Death, Role, State, Whose},
+};
 use super::{pod::LABEL_JOB_UID, redaction::Redaction};
 use crate::api::{
     GROUP,
@@ -45,13 +52,20 @@ pub struct PodFacts {
     pub disruption: Option<Said>,
     /// The scheduler's word when no node fits.
     pub unschedulable: Option<Clean>,
+    /// What keeps it from the scheduler, by name.
+    pub gates: Vec<Clean>,
     /// When its last container ended, if any has.
     pub ended: Option<DateTime<Utc>>,
     /// The certificates by which its sidecar knows the store.
     pub store_ca: Option<String>,
     pub agent: AgentState,
-    /// The containers that wait, in the order in which they start.
-    pub waiting: Vec<Waiting>,
+    /// All containers, in the order in which they start.
+    pub containers: Vec<Container>,
+    /// How it differs from the pod that was asked for.
+    pub altered: Option<Altered>,
+    /// The image that its agent's container is to run, and the one that was asked for, where that is known.
+    pub agent_image: Option<Clean>,
+    pub asked_image: Option<String>,
 }
 
 /// A reason and a message of Kubernetes' own, without values of the environment.
@@ -82,19 +96,28 @@ pub struct Ended {
     pub ended: Option<DateTime<Utc>>,
 }
 
-/// A container that waits.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Waiting {
-    pub container: Clean,
-    pub image: Clean,
-    pub said: Said,
-}
-
 impl PodFacts {
     /// No process of this pod lives, and none will start: it is terminal, it is being deleted and never
     /// got a node, or its node is no more.
     pub fn is_dead(&self) -> bool {
         self.terminal || (self.deleting && self.node.is_none()) || self.node_gone.is_some()
+    }
+
+    /// A container that is not ours runs on, or may yet: the kubelet does not end the pod before it ends.
+    pub fn is_kept_by_others(&self) -> bool {
+        !self.terminal && self.containers.iter().any(Container::keeps_the_pod)
+    }
+
+    /// The container of somebody else's that failed before the agent could start: the pod never starts.
+    pub fn failed_before_the_agent(&self) -> Option<(&Container, &Death)> {
+        let failed = |it: &Container| it.role == Role::Init && it.whose() == Whose::Others;
+        let mut init = self.containers.iter().filter(|it| failed(it));
+        init.find_map(|container| match &container.state {
+            State::Ended(death) if death.code != 0 && !death.is_unknown() => {
+                Some((container, death))
+            }
+            _ => None,
+        })
     }
 
     /// Kubernetes deletes it because of its node.
@@ -110,7 +133,8 @@ impl PodFacts {
 
 impl From<&Pod> for PodFacts {
     fn from(pod: &Pod) -> Self {
-        let empty = PodStatus::default();
+        let (no_spec, empty) = (PodSpec::default(), PodStatus::default());
+        let spec = pod.spec.as_ref().unwrap_or(&no_spec);
         let status = pod.status.as_ref().unwrap_or(&empty);
         let meta = &pod.metadata;
         let words = Redaction::of(pod);
@@ -121,7 +145,7 @@ impl From<&Pod> for PodFacts {
                 let labels = meta.labels.as_ref().filter(|_| is_held(meta))?;
                 labels.get(LABEL_JOB_UID).cloned()
             }),
-            node: pod.spec.as_ref().and_then(|spec| spec.node_name.clone()),
+            node: spec.node_name.clone(),
             held: is_held(meta),
             deleting: meta.deletion_timestamp.is_some(),
             delete_by: time(meta.deletion_timestamp.as_ref()),
@@ -133,13 +157,27 @@ impl From<&Pod> for PodFacts {
             unschedulable: condition(status, "PodScheduled", "False", &words)
                 .filter(|said| said.reason == "Unschedulable")
                 .map(|said| said.message),
+            gates: spec
+                .scheduling_gates
+                .iter()
+                .flatten()
+                .map(|gate| words.line(&gate.name))
+                .collect(),
             ended: last_end(status),
             store_ca: meta
                 .annotations
                 .as_ref()
                 .and_then(|annotations| annotations.get(STORE_CA_ANNOTATION).cloned()),
             agent: agent_state(status, &words),
-            waiting: waiting(status, &words),
+            containers: containers::of(spec, status, &words),
+            altered: Altered::of(spec),
+            agent_image: spec
+                .containers
+                .iter()
+                .find(|it| it.name == AGENT_CONTAINER)
+                .and_then(|it| it.image.as_deref())
+                .map(|it| words.line(it)),
+            asked_image: None,
         }
     }
 }
@@ -225,25 +263,6 @@ fn agent_state(status: &PodStatus, words: &Redaction) -> AgentState {
     }
 }
 
-fn waiting(status: &PodStatus, words: &Redaction) -> Vec<Waiting> {
-    let of = |container: &ContainerStatus| {
-        let waiting = container.state.as_ref()?.waiting.as_ref()?;
-        Some(Waiting {
-            container: words.line(&container.name),
-            image: words.line(&container.image),
-            said: said(
-                Some(waiting.reason.as_deref()?),
-                waiting.message.as_deref(),
-                words,
-            ),
-        })
-    };
-    let init = status.init_container_statuses.iter().flatten();
-    init.chain(status.container_statuses.iter().flatten())
-        .filter_map(of)
-        .collect()
-}
-
 /// Kubernetes' client speaks jiff, our types chrono: this is the one place where they meet. The epoch
 /// is what the kubelet writes for a container that never started.
 pub fn time(time: Option<&Time>) -> Option<DateTime<Utc>> {
@@ -320,7 +339,7 @@ pub mod tests {
     }
 
     #[test]
-    fn containers_that_wait_are_listed_in_the_order_of_their_start() {
+    fn containers_are_listed_in_the_order_of_their_start() {
         let waiting = |name: &str, reason: &str| {
             json!({"name": name, "image": "i", "imageID": "", "ready": false, "restartCount": 0,
                 "state": {"waiting": {"reason": reason}}})
@@ -328,11 +347,7 @@ pub mod tests {
         let facts = PodFacts::from(&pod(json!({"phase": "Pending",
             "initContainerStatuses": [waiting("ship", "ErrImagePull")],
             "containerStatuses": [waiting("agent", "PodInitializing")]})));
-        let names: Vec<&str> = facts
-            .waiting
-            .iter()
-            .map(|it| it.container.as_str())
-            .collect();
+        let names: Vec<&str> = facts.containers.iter().map(|it| it.name.as_str()).collect();
         assert_eq!(names, ["ship", "agent"]);
     }
 

@@ -129,7 +129,10 @@ pub fn decide(seen: &Observed<'_>, means: Means<'_>) -> Action {
         if let Some(name) = node::suspected(pod, seen.looked.node, means.now) {
             return Action::LookUp(LookUp::Node(name.to_owned()));
         }
-        **pod = node::with_answer(pod, seen.looked.node);
+        **pod = PodFacts {
+            asked_image: Some(attempt::image(status, means.settings)),
+            ..node::with_answer(pod, seen.looked.node)
+        };
     }
     let action = if status.is_final() {
         ending::after_the_end(&seen, status, means)

@@ -146,7 +146,8 @@ async fn a_job_that_ends_before_it_pauses_was_not_paused() {
 async fn what_can_not_be_paused_says_why_and_what_else_to_do() {
     let cluster = with(
         "done",
-        json!({"phase": "completed", "exitReason": "success"}),
+        json!({"phase": "completed", "exitReason": "success", "sessionId": "s",
+            "startedAt": "2026-01-02T11:00:00Z"}),
     );
     cluster.job("stopping", 60, json!({"phase": "running"}));
     set(
@@ -166,14 +167,14 @@ async fn what_can_not_be_paused_says_why_and_what_else_to_do() {
             "done",
             &[
                 "error: done can't be paused: it has ended (completed)",
-                "next: resume it instead: herdctl jobs resume done",
+                "next: continue in a new Job: herdctl jobs resume done",
             ][..],
         ),
         (
             "stopping",
             &[
                 "error: stopping can't be paused: it was asked to stop",
-                "once it has ended: herdctl jobs resume stopping",
+                "once it has ended, run it again: herdctl run reviewer --prompt TEXT",
             ],
         ),
         (

@@ -7,7 +7,7 @@ use herdctl::{
     api::{reason::Reason, verdict::Verdict},
     plan::{
         evidence::{self, Asked, Conclusion, End},
-        facts::PodFacts,
+        facts::{Altered, PodFacts},
     },
 };
 use k8s_openapi::api::core::v1::Pod;
@@ -55,7 +55,7 @@ fn rows() -> Vec<Row> {
 fn verdict(word: &str) -> Verdict {
     let (reason, stopped_by, exit) = match word {
         "Completed, signal" => (Reason::Completed, "signal", json!({"code": 0})),
-        "signal" => (Reason::AgentCrashed, "signal", json!({"code": 143})),
+        "signal" => (Reason::Stopped, "signal", json!({"code": 143})),
         "SIGKILL" => (Reason::AgentCrashed, "nobody", json!({"signal": 9})),
         _ => {
             let reason: Reason = serde_json::from_value(json!(word)).unwrap();
@@ -146,6 +146,7 @@ fn pod(words: &str, container: &Value) -> Option<PodFacts> {
     }]});
     let mut metadata = json!({"name": "hello-1", "uid": "pod-uid"});
     let mut node_gone = None;
+    let mut altered = None;
     for word in words.split(", ") {
         match word {
             "up" => {}
@@ -156,6 +157,21 @@ fn pod(words: &str, container: &Value) -> Option<PodFacts> {
             "node silent" => status["conditions"] = disrupted("DeletionByTaintManager"),
             "node gone" => node_gone = Some("it was removed"),
             "past its deadline" => status["reason"] = json!("DeadlineExceeded"),
+            "init container failed" => {
+                status["initContainerStatuses"] = json!([{
+                    "name": "mesh", "image": "i", "imageID": "", "ready": false, "restartCount": 0,
+                    "state": {"terminated": {"exitCode": 3, "reason": "Error"}},
+                }]);
+            }
+            "kept by others" => {
+                let all = status["containerStatuses"].as_array_mut().unwrap();
+                all.push(json!({
+                    "name": "mesh", "image": "i", "imageID": "", "ready": false, "restartCount": 0,
+                    "state": {"running": {}},
+                }));
+            }
+            "without ship" => altered = Some(Altered::Gone("ship")),
+            "command changed" => altered = Some(Altered::Command),
             "gone" => return None,
             other => panic!("no pod is {other:?}"),
         }
@@ -166,6 +182,7 @@ fn pod(words: &str, container: &Value) -> Option<PodFacts> {
     .unwrap();
     Some(PodFacts {
         node_gone,
+        altered,
         ..PodFacts::from(&pod)
     })
 }
@@ -236,6 +253,7 @@ fn the_table_of_outcomes_shows_every_reason_that_a_pod_can_bring() {
         Reason::Completed,
         Reason::MaxTurns,
         Reason::AgentCrashed,
+        Reason::Stopped,
         Reason::OomKilled,
         Reason::Evicted,
         Reason::NodeLost,

@@ -29,6 +29,7 @@ mod endings;
 mod faults;
 mod foreign;
 mod going_on;
+mod injected;
 mod outcomes;
 mod pending;
 mod record;

@@ -5,9 +5,10 @@ use super::{in_its_words, verdict};
 use crate::{
     api::{reason::Reason, runner_exit::RunnerExit, text::Clean, verdict::Verdict},
     plan::{
-        facts::{Ended, PodFacts},
+        facts::{Container, Death, Ended, PodFacts},
         outcome::Outcome,
         redaction,
+        trouble::{self, NOT_OURS},
     },
 };
 
@@ -71,8 +72,28 @@ pub(super) fn killed(pod: &PodFacts) -> Outcome {
         if pod.deleting {
             return deleted(pod);
         }
+        if let Some((container, death)) = pod.failed_before_the_agent() {
+            return failed_before_the_agent(pod, container, death);
+        }
         evicted(&words(pod, None).unwrap_or_else(|| "the kubelet gave no reason".into()))
     })
+}
+
+/// It is as it is in every pod that is made so: no attempt follows.
+fn failed_before_the_agent(pod: &PodFacts, container: &Container, death: &Death) -> Outcome {
+    let name = &container.name;
+    let next = if death.message.is_empty() {
+        format!("; see kubectl logs {} -c {name}", pod.name)
+    } else {
+        String::new()
+    };
+    Outcome {
+        reason: Reason::InvalidPod,
+        message: format!(
+            "container {name} {}, and the agent starts only after its success{next}; {NOT_OURS}, then create another Job",
+            trouble::ended(death)
+        ),
+    }
 }
 
 fn deleted(pod: &PodFacts) -> Outcome {
@@ -95,6 +116,22 @@ pub(super) fn out_of_memory() -> Outcome {
 /// The last resort: a container that ended without a verdict that counts, or with one that only tells of a
 /// signal which nothing explains.
 pub(super) fn by_exit_code(pod: &PodFacts, end: &Ended, spoken: Option<&Verdict>) -> Outcome {
+    let outcome = by_code(pod, end, spoken);
+    let is_explained = !matches!(
+        outcome.reason,
+        Reason::AgentCrashed | Reason::RunnerError | Reason::InvalidPod
+    ) || RunnerExit::from_code(end.code) == Some(RunnerExit::StartRefused);
+    match pod.altered {
+        // The runner had no say, and here is why.
+        Some(altered) if altered.is_hopeless() || spoken.is_none() && !is_explained => Outcome {
+            reason: Reason::InvalidPod,
+            message: format!("{}; {}", outcome.message, altered.words()),
+        },
+        Some(_) | None => outcome,
+    }
+}
+
+fn by_code(pod: &PodFacts, end: &Ended, spoken: Option<&Verdict>) -> Outcome {
     let fail = |reason, message: String| Outcome { reason, message };
     match (RunnerExit::from_code(end.code), end.said.reason.as_str()) {
         (_, "OOMKilled") if end.code != 0 => out_of_memory(),
@@ -139,11 +176,26 @@ pub(super) fn by_exit_code(pod: &PodFacts, end: &Ended, spoken: Option<&Verdict>
             format!("the runner ended with code {} and no verdict that agrees with it", end.code),
         ),
         _ if pod.deleting => deleted(pod),
-        _ if let Some(verdict) = spoken => in_its_words(verdict),
+        _ if let Some(verdict) = spoken => unexplained(verdict),
         (_, word) => fail(
             Reason::AgentCrashed,
             format!("the agent's container ended with code {} ({word}) and left no verdict", end.code),
         ),
+    }
+}
+
+/// Its own words; of a stop that nothing in the cluster explains also where to look.
+fn unexplained(verdict: &Verdict) -> Outcome {
+    let outcome = in_its_words(verdict);
+    if !verdict.was_stopped() {
+        return outcome;
+    }
+    Outcome {
+        message: format!(
+            "{}; nothing in the cluster says who stopped it: look at the pod's node, then continue the session with herdctl jobs resume",
+            outcome.message
+        ),
+        ..outcome
     }
 }
 
@@ -155,6 +207,9 @@ pub(super) fn words(pod: &PodFacts, end: Option<&Ended>) -> Option<Clean> {
             end.code, end.said.reason
         ));
     }
+    words.extend(pod.failed_before_the_agent().map(|(container, death)| {
+        format!("container {} {}", container.name, trouble::ended(death))
+    }));
     words.extend(pod.reason.clone().map(String::from));
     words.extend(pod.message.clone().map(String::from));
     words.extend(

@@ -42,7 +42,7 @@ fn finished() -> String {
 }
 
 fn stopped() -> String {
-    spoken(Reason::AgentCrashed, "signal", json!({"code": 143}))
+    spoken(Reason::Stopped, "signal", json!({"code": 143}))
 }
 
 const NOTHING: Asked<'_> = Asked {
@@ -104,9 +104,13 @@ fn a_signal_that_nothing_explains_is_told_in_the_runners_words() {
     else {
         panic!()
     };
-    assert_eq!(end.outcome.reason, Reason::AgentCrashed);
+    assert_eq!(end.outcome.reason, Reason::Stopped);
     let said: Verdict = serde_json::from_str(&stopped()).unwrap();
-    assert_eq!(said.message, *end.outcome.message);
+    let message = end.outcome.message;
+    assert!(
+        message.starts_with(&said.message) && message.contains("who stopped it"),
+        "{message}"
+    );
 }
 
 #[test]
@@ -172,10 +176,7 @@ fn a_stop_from_outside_is_what_was_asked_for_or_waits_for_kubernetes() {
         Some(Reason::JobDeleted)
     );
     assert_eq!(conclude(&pod, None, NOTHING), Conclusion::Unclear);
-    assert_eq!(
-        reason(&dead(pod.clone()), NOTHING),
-        Some(Reason::AgentCrashed)
-    );
+    assert_eq!(reason(&dead(pod.clone()), NOTHING), Some(Reason::Stopped));
     let deleted = PodFacts {
         deleting: true,
         ..dead(pod)
@@ -385,7 +386,7 @@ fn a_report_ends_a_run_before_the_kubelet_speaks_where_the_runner_determined_the
         ),
         // Who sent a signal, and why, Kubernetes knows.
         (
-            reported(Reason::AgentCrashed, "signal", json!({"code": 143})),
+            reported(Reason::Stopped, "signal", json!({"code": 143})),
             NOTHING,
             None,
         ),
@@ -396,7 +397,7 @@ fn a_report_ends_a_run_before_the_kubelet_speaks_where_the_runner_determined_the
         ),
         // But who asked for it is known without.
         (
-            reported(Reason::AgentCrashed, "signal", json!({"code": 143})),
+            reported(Reason::Stopped, "signal", json!({"code": 143})),
             CANCEL,
             Some(Reason::Cancelled),
         ),

@@ -48,6 +48,14 @@ pub(super) fn captured<'a>(status: &'a JobStatus, none: &'a AgentSpec) -> &'a Ag
     status.agent.as_ref().map_or(none, |agent| &agent.spec)
 }
 
+/// The image that the agent's container is to run.
+pub(super) fn image(status: &JobStatus, settings: &Settings) -> String {
+    let none = AgentSpec::default();
+    let chosen = captured(status, &none).pod.as_ref();
+    let chosen = chosen.and_then(|pod| pod.image.as_ref());
+    chosen.unwrap_or(&settings.agent_image).clone()
+}
+
 pub(super) fn start_deadline(job: &Job, status: &JobStatus, attempt: &Attempt) -> DateTime<Utc> {
     let start = Deadlines::of(&job.spec, captured(status, &AgentSpec::default()))
         .ok()

@@ -79,7 +79,15 @@ fn with_pod(
 ) -> Action {
     let job = seen.job;
     if !pod.is_dead() {
-        return drain(seen, status, attempt, pod, means);
+        return match drain(seen, status, attempt, pod, means) {
+            Action::Wait(_) if is_kept_by_others(pod) => {
+                // Without a verdict the store can seal nothing before the pod is dead.
+                let waits = !status.is_sealed() && !must_close(status, attempt);
+                let waits = waits.then(|| await_seal(seen, status, attempt, pod, means));
+                waits.flatten().unwrap_or_else(|| delete_once(pod))
+            }
+            action => action,
+        };
     }
     if must_close(status, attempt) {
         return close(job, means);
@@ -107,7 +115,9 @@ fn await_seal(
     pod: &PodFacts,
     means: Means<'_>,
 ) -> Option<Action> {
-    let since = pod.ended.max(status.completed_at).unwrap_or(means.now);
+    // A pod that others keep has containers that end and are started again.
+    let ended = pod.ended.filter(|_| pod.is_dead());
+    let since = ended.max(status.completed_at).unwrap_or(means.now);
     let closed = attempt
         .closed
         .and_then(|at| left_of(SEALING, at, means.now));
@@ -129,6 +139,11 @@ fn await_seal(
 fn left_of(patience: Duration, since: DateTime<Utc>, now: DateTime<Utc>) -> Option<Duration> {
     let until = since + TimeDelta::from_std(patience).ok()?;
     (until - now).to_std().ok().filter(|left| !left.is_zero())
+}
+
+/// The agent has ended, and a container that others put beside it keeps the pod from ending.
+pub(super) fn is_kept_by_others(pod: &PodFacts) -> bool {
+    matches!(pod.agent, AgentState::Ended(_)) && pod.is_kept_by_others()
 }
 
 /// An agent that has ended leaves by itself, when its output is safe; anything else must not begin now.

@@ -4,7 +4,7 @@
 use super::{
     Action, Means, Observed, PodLookup,
     attempt::{self, Build},
-    ending,
+    delete_once, ending,
     looked::{LookUp, NamespaceLookup, NodeLookup},
     node, wait_pending,
     whose::{self, PodIs},
@@ -109,7 +109,8 @@ fn settled(seen: &Observed<'_>, status: &JobStatus, end: &End) -> Settled {
     if !end.disrupted {
         return Settled::Ends(end.outcome.clone());
     }
-    match why_not(status) {
+    let began = status.started_at.or(end.started).is_some();
+    match why_not(status, began) {
         None => Settled::GoesOn,
         Some(why) => Settled::Ends(Outcome {
             reason: end.outcome.reason,
@@ -119,33 +120,43 @@ fn settled(seen: &Observed<'_>, status: &JobStatus, end: &End) -> Settled {
 }
 
 /// Why no attempt follows the one that was just taken from the Job; none if one does.
-fn why_not(status: &JobStatus) -> Option<String> {
+fn why_not(status: &JobStatus, began: bool) -> Option<String> {
     let none = AgentSpec::default();
     let agent = attempt::captured(status, &none);
     if agent.on_disruption.unwrap_or_default() == OnDisruption::Fail {
-        return Some(
-            "its Agent's onDisruption is fail: create another Job to run it again".to_owned(),
-        );
+        return Some(format!(
+            "its Agent's onDisruption is fail: {}",
+            go_on_elsewhere(began)
+        ));
     }
     let before = status.attempts.iter().filter_map(|attempt| attempt.outcome);
     let lost = before.filter(|reason| *reason != Reason::Suspended).count() + 1;
     let most = agent.max_attempts.unwrap_or(MAX_ATTEMPTS);
     if lost >= usize::try_from(most).unwrap_or(usize::MAX) {
         return Some(format!(
-            "that was attempt {lost} of {most} that was lost so: herdctl jobs resume continues the session in another Job"
+            "that was attempt {lost} of {most} that was lost so: {}",
+            go_on_elsewhere(began)
         ));
     }
-    is_full(status).then(too_many)
+    is_full(status).then(|| too_many(began))
+}
+
+/// What to do where no other attempt follows. A session that never began can't be continued.
+fn go_on_elsewhere(began: bool) -> &'static str {
+    if began {
+        "herdctl jobs resume continues the session in another Job"
+    } else {
+        "its agent never began, so create another Job to run it again"
+    }
 }
 
 fn is_full(status: &JobStatus) -> bool {
     status.attempts.len() >= MOST_ATTEMPTS as usize
 }
 
-fn too_many() -> String {
-    format!(
-        "a Job has at most {MOST_ATTEMPTS} attempts: herdctl jobs resume continues the session in another Job"
-    )
+fn too_many(began: bool) -> String {
+    let next = go_on_elsewhere(began);
+    format!("a Job has at most {MOST_ATTEMPTS} attempts: {next}")
 }
 
 /// The last attempt is over and the Job is not.
@@ -204,6 +215,8 @@ fn still_there(
         return wait_pending(job, Reason::Recovering, &message, means);
     }
     match ending::drain(seen, status, attempt, pod, means) {
+        // What its sidecar still has is sent within the grace.
+        Action::Wait(_) if ending::is_kept_by_others(pod) => delete_once(pod),
         Action::Wait(wait) => write_if_new(status, status::current(job), wait),
         action => action,
     }
@@ -218,7 +231,7 @@ fn next_attempt(job: &Job, status: &JobStatus, attempt: &Attempt, means: Means<'
     if is_full(status) {
         let outcome = Outcome {
             reason: Reason::ResumeFailed,
-            message: too_many(),
+            message: too_many(status.started_at.is_some()),
         };
         return end(job, &outcome, means);
     }

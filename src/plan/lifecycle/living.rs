@@ -168,11 +168,16 @@ fn follow(
         return Action::WriteStatus(Box::new(status::running(job, pod, since, means.now)));
     }
     let left = (deadline - means.now).to_std().unwrap_or_default();
-    match trouble::of(pod) {
+    let (trouble, left) = match trouble::of(pod) {
+        Some(trouble) => match trouble.not_before(means.now) {
+            Some(later) => (None, left.min(later)),
+            None => (Some(trouble), left),
+        },
+        None => (None, left),
+    };
+    match trouble {
         Some(Trouble {
-            reason,
-            message,
-            hopeless: _,
+            reason, message, ..
         }) => {
             let next = status::waiting(job, pod, reason, &message, means.now);
             write_if_new(status, next, Some(left))

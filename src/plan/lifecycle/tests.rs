@@ -10,7 +10,7 @@ use crate::{
         record::{Output, Progress, Report},
         run::{self, Resume, RunInputs},
     },
-    plan::facts::{AgentState, Said, tests::pod as a_pod},
+    plan::facts::{AgentState, Altered, Said, tests::pod as a_pod},
 };
 
 mod agents;
@@ -22,6 +22,7 @@ mod ending;
 
 mod living;
 mod nodes;
+mod others;
 mod pausing;
 mod stopping;
 
@@ -204,7 +205,7 @@ fn seen(pod: PodFacts) -> PodLookup {
 
 /// Dead, its agent stopped by a signal from outside after its first words.
 fn pod_stopped() -> PodFacts {
-    let verdict = json!({"phase": "failed", "exitReason": "error", "reason": "AgentCrashed",
+    let verdict = json!({"phase": "failed", "exitReason": "error", "reason": "Stopped",
         "message": "m", "stoppedBy": "signal", "exit": {"code": 143},
         "startedAt": "2027-01-15T08:00:01Z", "endedAt": "2027-01-15T08:00:21Z", "turns": 2,
         "costUSD": 0.75, "costBeforeUSD": 0.25,

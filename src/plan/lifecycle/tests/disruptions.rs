@@ -236,6 +236,30 @@ fn only_so_many_attempts_may_be_lost_and_pauses_are_not_among_them() {
     );
 }
 
+/// `herdctl jobs resume` refuses a Job whose agent never began.
+#[test]
+fn a_job_that_was_lost_is_resumed_only_where_its_agent_had_begun() {
+    let lost_for_good = |job: Job, pod: PodFacts| {
+        let mut job = job;
+        let captured = job.status.as_mut().unwrap().agent.as_mut().unwrap();
+        captured.spec.max_attempts = Some(1);
+        let done = written(&job, after(&job, seen(pod), at(30)));
+        assert!(
+            message(&done).contains("attempt 1 of 1"),
+            "{}",
+            message(&done)
+        );
+        (message(&done).contains("jobs resume"), done)
+    };
+    let (resumes, done) = lost_for_good(intended(), pod_removed());
+    assert_eq!((resumes, done.status.unwrap().started_at), (false, None));
+    let (resumes, done) = lost_for_good(running(), pod_deleted());
+    assert!(resumes && done.status.unwrap().started_at.is_some());
+    // The controller never saw it run, but its verdict says that it did.
+    let (resumes, done) = lost_for_good(intended(), pod_deleted());
+    assert!(resumes && done.status.unwrap().started_at.is_some());
+}
+
 #[test]
 fn the_pods_of_a_namespace_that_goes_are_nobodys_disruption() {
     let job = running();
