@@ -64,7 +64,7 @@ struct ControllerArguments {
     agent_resources: Option<ResourceRequirements>,
     /// Resources of the sidecar in agents' pods, as JSON of a container's `resources`.
     #[arg(long, value_name = "JSON", value_parser = resources)]
-    ship_resources: Option<ResourceRequirements>,
+    ship_resources: ResourceRequirements,
     /// How long an agent's pod may stay after the agent's end to hand its output over.
     #[arg(long, value_name = "DURATION", default_value = "10m", value_parser = duration)]
     drain_timeout: std::time::Duration,

@@ -1,5 +1,11 @@
 //! What it means when the API server does not take a pod.
 
+mod quantity;
+mod quota;
+mod resources;
+
+use k8s_openapi::api::core::v1::Pod;
+
 use super::{outcome::Outcome, refused_write::is_too_large};
 use crate::api::{reason::Reason, text::Clean};
 
@@ -33,6 +39,9 @@ const PASSING: [&str; 3] = [
 /// Said with 500, then by its name in quotation marks.
 const FAILING_WEBHOOK: &str = "failed calling webhook \"";
 
+/// Said by webhooks, and by policies of the API server itself.
+const DENIED: [&str; 2] = ["denied the request", "denied request"];
+
 /// Whether an answer to a pod's creation says for sure that there is none: the others may have been given after
 /// it was made.
 pub fn is_refusal(code: u16, message: &str) -> bool {
@@ -47,7 +56,8 @@ fn failing_webhook(message: &str) -> Option<&str> {
 
 /// Reads a refusal. What can heal by itself is waited for; what the pod's spec itself provokes ends the
 /// Job at once, with the API server's words, which name the field.
-pub fn consequence(refusal: &Refusal, pod: &str) -> Consequence {
+/// `asked` is the pod as it was sent.
+pub fn consequence(refusal: &Refusal, pod: &str, asked: Option<&Pod>) -> Consequence {
     let Refusal {
         code,
         message,
@@ -70,7 +80,8 @@ pub fn consequence(refusal: &Refusal, pod: &str) -> Consequence {
         403 if message.contains("exceeded quota") => Consequence::Wait {
             reason: Reason::QuotaExceeded,
             message: format!(
-                "pod {pod} does not fit the namespace's quota: {message}; the Job starts by itself when there is room"
+                "pod {pod} does not fit the namespace's quota: {message}; {}",
+                quota::next_step(message)
             ),
         },
         // The operator's own rights are an administrator's matter, and nothing that the Job did wrong.
@@ -87,7 +98,8 @@ pub fn consequence(refusal: &Refusal, pod: &str) -> Consequence {
         400 | 403 | 413 | 422 if !passes(message) => Consequence::End(Outcome {
             reason: Reason::InvalidPod,
             message: format!(
-                "the API server refuses pod {pod}: {message}; put the Agent's spec.pod or spec.env right and create another Job"
+                "the API server refuses pod {pod}: {message}; {}",
+                next_step(message, asked)
             ),
         }),
         _ => Consequence::Wait {
@@ -95,6 +107,17 @@ pub fn consequence(refusal: &Refusal, pod: &str) -> Consequence {
             message: format!("pod {pod} could not be created yet: {message}; it is tried again"),
         },
     }
+}
+
+/// What to put right, and who can.
+fn next_step(message: &str, asked: Option<&Pod>) -> String {
+    if let Some(next) = asked.and_then(|pod| resources::next_step(message, pod)) {
+        return next;
+    }
+    if DENIED.iter().any(|words| message.contains(words)) {
+        return "a webhook or a policy of the cluster wants that: change what it names in spec.pod of the Agent or, where that is not the Agent's to say, ask the cluster's administrators; then create another Job".into();
+    }
+    "put the Agent's spec.pod or spec.env right and create another Job".into()
 }
 
 fn passes(message: &str) -> bool {
@@ -113,6 +136,7 @@ mod tests {
                 namespace_terminating: false,
             },
             "hello-1",
+            None,
         )
     }
 
@@ -153,6 +177,24 @@ mod tests {
         };
         assert_eq!(outcome.reason, Reason::InvalidPod);
         assert!(outcome.message.contains("spec.env"), "{}", outcome.message);
+    }
+
+    #[test]
+    fn what_a_policy_refuses_is_not_called_the_agents_fault_alone() {
+        for words in [
+            "admission webhook \"a.b.c\" denied the request: no label team",
+            "ValidatingAdmissionPolicy 'p' with binding 'b' denied request: no label team",
+        ] {
+            let Consequence::End(outcome) = of(403, words) else {
+                panic!("{words}")
+            };
+            assert_eq!(outcome.reason, Reason::InvalidPod);
+            assert!(
+                outcome.message.contains("administrators"),
+                "{}",
+                outcome.message
+            );
+        }
     }
 
     #[test]
@@ -226,7 +268,7 @@ mod tests {
             message: Clean::default(),
             namespace_terminating: true,
         };
-        let Consequence::End(outcome) = consequence(&refusal, "hello-1") else {
+        let Consequence::End(outcome) = consequence(&refusal, "hello-1", None) else {
             panic!()
         };
         assert_eq!(outcome.reason, Reason::JobDeleted);

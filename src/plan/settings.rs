@@ -36,7 +36,7 @@ pub struct Settings {
     /// Resources of agents that name none.
     pub agent_resources: Option<ResourceRequirements>,
     /// Resources of the sidecar.
-    pub ship_resources: Option<ResourceRequirements>,
+    pub ship_resources: ResourceRequirements,
     /// How long a pod may stay after its agent's end to hand its output over.
     pub drain_timeout: Duration,
     /// How long an ended pod's object waits for its record to be sealed.

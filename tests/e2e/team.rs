@@ -29,6 +29,8 @@ pub mod namespace {
     pub const TEAM_B: &str = "team-b";
     /// Has room for one pod only.
     pub const SMALL: &str = "team-small";
+    /// Wants a request and a limit of cpu and memory from every container.
+    pub const LIMITS: &str = "team-limits";
 }
 
 /// The Secret with the key for the scripted API, which is in each namespace.

@@ -68,7 +68,7 @@ fn settings(operator: &Look<Operator>) -> Settings {
         operator_image: image("--operator-image"),
         agent_image: image("--agent-image"),
         agent_resources: resources("--agent-resources"),
-        ship_resources: resources("--ship-resources"),
+        ship_resources: resources("--ship-resources").unwrap_or_default(),
         ..Settings::default()
     }
 }

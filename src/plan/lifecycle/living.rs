@@ -4,10 +4,11 @@
 use std::time::Duration;
 
 use chrono::{DateTime, Utc};
+use k8s_openapi::api::core::v1::Pod;
 
 use super::{
     Action, Means, Observed, PodLookup,
-    attempt::{self, Build},
+    attempt::{self, Build, BuildError},
     delete_once, end_without_pod, ending, going_on,
     looked::NodeLookup,
     up_to_date, wait_pending,
@@ -193,22 +194,30 @@ fn follow(
 }
 
 fn create(job: &Job, status: &JobStatus, attempt: &Attempt, means: Means<'_>) -> Action {
+    match pod_of(job, status, attempt, means) {
+        None => wait_pending(job, Reason::Starting, super::NO_STORE, means),
+        Some(Ok(pod)) => Action::CreatePod(Box::new(pod)),
+        Some(Err(error)) => end_without_pod(job, &error.into_outcome(), means),
+    }
+}
+
+/// The pod of this attempt; none before the store has ever started.
+fn pod_of(
+    job: &Job,
+    status: &JobStatus,
+    attempt: &Attempt,
+    means: Means<'_>,
+) -> Option<Result<Pod, BuildError>> {
     let none = AgentSpec::default();
-    let Some(store_ca) = means.store_ca else {
-        return wait_pending(job, Reason::Starting, super::NO_STORE, means);
-    };
     let build = Build {
         agent: attempt::captured(status, &none),
         session_id: status.session_id.as_deref().unwrap_or(means.session_id),
         number: attempt.number,
         attempts: &status.attempts,
         settings: means.settings,
-        store_ca,
+        store_ca: means.store_ca?,
     };
-    match attempt::build(job, build) {
-        Ok(pod) => Action::CreatePod(Box::new(pod)),
-        Err(error) => end_without_pod(job, &error.into_outcome(), means),
-    }
+    Some(attempt::build(job, build))
 }
 
 fn after_refusal(
@@ -218,7 +227,8 @@ fn after_refusal(
     refused: &Refusal,
     means: Means<'_>,
 ) -> Action {
-    match refusal::consequence(refused, &attempt.pod) {
+    let asked = pod_of(job, status, attempt, means).and_then(Result::ok);
+    match refusal::consequence(refused, &attempt.pod, asked.as_ref()) {
         Consequence::End(outcome) => end_without_pod(job, &outcome, means),
         Consequence::Wait { reason, message } => {
             let next = status::pending(job, reason, &message, means.now);

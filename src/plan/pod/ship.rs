@@ -1,12 +1,7 @@
 //! The sidecar: it brings the runner into the pod and owns the spool. It is the operator's image, not
 //! the user's.
 
-use std::collections::BTreeMap;
-
-use k8s_openapi::{
-    api::core::v1::{Container, ExecAction, Lifecycle, LifecycleHandler, ResourceRequirements},
-    apimachinery::pkg::api::resource::Quantity,
-};
+use k8s_openapi::api::core::v1::{Container, ExecAction, Lifecycle, LifecycleHandler};
 
 use super::{PodOf, container_security, literal, volumes};
 use crate::{api::run::path, plan::facts::SHIP_CONTAINER};
@@ -34,12 +29,7 @@ pub(super) fn container(of: PodOf<'_>) -> Container {
             }),
             ..Lifecycle::default()
         }),
-        resources: Some(
-            settings
-                .ship_resources
-                .clone()
-                .unwrap_or_else(default_resources),
-        ),
+        resources: Some(settings.ship_resources.clone()),
         volume_mounts: Some(volumes::of_ship(of.resumes())),
         security_context: Some(container_security()),
         ..Container::default()
@@ -72,17 +62,4 @@ fn command(of: PodOf<'_>) -> Vec<String> {
         .chain(arguments.map(|(name, value)| format!("{name}={}", literal(value))))
         .chain(of.resumes().then(|| "--resume".to_owned()))
         .collect()
-}
-
-fn default_resources() -> ResourceRequirements {
-    let of = |cpu: Option<&str>, memory: &str| {
-        let mut all = BTreeMap::from([("memory".to_owned(), Quantity(memory.to_owned()))]);
-        all.extend(cpu.map(|cpu| ("cpu".to_owned(), Quantity(cpu.to_owned()))));
-        Some(all)
-    };
-    ResourceRequirements {
-        requests: of(Some("5m"), "16Mi"),
-        limits: of(None, "64Mi"),
-        ..ResourceRequirements::default()
-    }
 }

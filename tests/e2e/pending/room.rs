@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use herdctl::api::reason::{ExitReason, Reason};
+use serde_json::json;
 
 use crate::{
     status::{assert_ended, only_attempt, status},
@@ -37,6 +38,34 @@ async fn a_job_beyond_the_quota_waits_and_starts_when_there_is_room() {
     let done = team.finished(&second).await;
     assert_ended(&done, ExitReason::Success, Reason::Completed);
     only_attempt(&done);
+}
+
+/// The sidecar has what such a quota wants, and the Agent can have it.
+#[tokio::test]
+async fn a_job_runs_under_a_quota_that_wants_a_limit_of_every_container() {
+    let team = Team::shared().await.elsewhere(namespace::LIMITS);
+    let with = |resources: serde_json::Value| {
+        let team = &team;
+        async move {
+            let agent = team
+                .agent_with("text", |spec| {
+                    let resources = serde_json::from_value(resources).unwrap();
+                    spec.pod.as_mut().unwrap().resources = Some(resources);
+                })
+                .await;
+            team.finished(&team.job(&agent).await).await
+        }
+    };
+    let half = json!({"cpu": "500m", "memory": "512Mi"});
+    let done = with(json!({"requests": {"cpu": "10m", "memory": "64Mi"}, "limits": half})).await;
+    assert_ended(&done, ExitReason::Success, Reason::Completed);
+    let done = with(json!({"requests": {"cpu": "10m", "memory": "64Mi"}})).await;
+    assert_ended(&done, ExitReason::Error, Reason::InvalidPod);
+    let message = status(&done).message.unwrap();
+    assert!(
+        message.contains("spec.pod.resources") && !message.contains("ship.resources"),
+        "{message}"
+    );
 }
 
 #[tokio::test]
