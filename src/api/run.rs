@@ -14,6 +14,9 @@ pub const ANNOTATION: &str = "herdctl.dev/run";
 /// The largest annotation that we write; the API server allows 256 KiB for all of a pod's together.
 pub const MAX_BYTES: usize = 224 * 1024;
 
+/// The variable that tells the CLI where the API is.
+pub const BASE_URL: &str = "ANTHROPIC_BASE_URL";
+
 /// Where the runner finds things in a pod. Both containers agree on these paths by this module alone.
 pub mod path {
     /// Folder with the runner and the socket: writable in `ship`, read-only in `agent`.
@@ -73,6 +76,12 @@ pub struct RunInputs {
     pub append_system_prompt: Option<String>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub model: Option<String>,
+    /// Who set the model, for the words about one that is wrong.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub model_of: Option<SetBy>,
+    /// Where [`BASE_URL`] comes from, if that is an object whose content is not for everybody to read.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub base_url_from: Option<String>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub fallback_model: Option<String>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -96,6 +105,14 @@ pub struct RunInputs {
     /// Seconds between TERM and KILL.
     #[serde(with = "seconds")]
     pub cancel_grace: Duration,
+}
+
+/// Whose spec a setting comes from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub enum SetBy {
+    Job,
+    Agent,
 }
 
 /// How a session is continued. The transcript that `ship` has restored decides: with one the CLI gets

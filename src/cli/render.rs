@@ -5,7 +5,7 @@ use chrono::{DateTime, Utc};
 use serde_json::Value;
 
 use self::{
-    attempt::{Attempt, Before, Step},
+    attempt::Attempt,
     calls::{Calls, gist},
     parts::Parts,
     warning::warning,
@@ -86,30 +86,12 @@ impl Renderer {
         let (Some(head), Some(event)) = (Head::of(&text), Event::of(&text)) else {
             return Ok(false);
         };
-        let (before, waits) = match self.attempt.next(&head, &event, &text, out.style) {
-            Step::Show(before) => (before, false),
-            Step::Wait(before) => (before, true),
-        };
-        let shown = self.between(before, out)?;
-        Ok((!waits && self.event(&head, &event, whole, out)?) || shown)
-    }
-
-    /// What stands between the lines.
-    fn between(&self, before: Before, out: &mut Out) -> Result<bool, CliError> {
-        let Before { complaint, ended } = before;
-        let mut shown = false;
-        if let Some(line) = complaint
-            && let (Some(head), Some(event)) = (Head::of(&line), Event::of(&line))
-        {
-            shown = self.error(&head, &event, out)?;
+        let ended = self.attempt.next(&head, &event, out.style);
+        let ended = ended.filter(|_| self.detail.level == Level::Info);
+        if let Some((at, how)) = &ended {
+            self.rule(*at, how, out)?;
         }
-        if let Some((at, how)) = ended
-            && self.detail.level == Level::Info
-        {
-            self.rule(at, &how, out)?;
-            shown = true;
-        }
-        Ok(shown)
+        Ok(self.event(&head, &event, whole, out)? || ended.is_some())
     }
 
     fn event(

@@ -5,7 +5,7 @@ use crate::{
     api::{
         agent::AgentSpec,
         job::JobSpec,
-        run::{self, Resume, RunInputs},
+        run::{self, Resume, RunInputs, SetBy},
     },
     plan::settings::Deadlines,
 };
@@ -79,6 +79,8 @@ pub fn inputs(
         system_prompt: agent.system_prompt.clone(),
         append_system_prompt: agent.append_system_prompt.clone(),
         model: job.model.clone().or_else(|| agent.model.clone()),
+        model_of: model_of(job, agent),
+        base_url_from: base_url_from(agent),
         fallback_model: agent.fallback_model.clone(),
         max_turns: agent.max_turns,
         max_budget_usd: agent.max_budget_usd,
@@ -132,6 +134,22 @@ fn no_nul(agent: &AgentSpec) -> Result<(), InputsError> {
     }
 }
 
+fn model_of(job: &JobSpec, agent: &AgentSpec) -> Option<SetBy> {
+    let of_agent = || agent.model.as_ref().map(|_| SetBy::Agent);
+    job.model.as_ref().map(|_| SetBy::Job).or_else(of_agent)
+}
+
+fn base_url_from(agent: &AgentSpec) -> Option<String> {
+    let set = agent.env.iter().flatten();
+    let from = set.filter(|it| it.name == run::BASE_URL).next_back()?;
+    let from = from.value_from.as_ref()?;
+    let (kind, key) = match (&from.secret_key_ref, &from.config_map_key_ref) {
+        (Some(key), _) => ("Secret", key),
+        (None, key) => ("ConfigMap", key.as_ref()?),
+    };
+    Some(format!("{kind} {}, key {}", key.name, key.key))
+}
+
 /// The schema of the result. The CLI takes any JSON object for one; with anything else it would not start.
 fn schema(job: &JobSpec, agent: &AgentSpec) -> Result<Option<String>, InputsError> {
     let (whose, text) = match (&job.output_schema, &agent.output_schema) {
@@ -167,6 +185,44 @@ mod tests {
         JobSpec {
             agent: "reviewer".into(),
             ..JobSpec::default()
+        }
+    }
+
+    #[test]
+    fn who_set_the_model_and_where_a_base_url_is_kept_are_passed_on() {
+        let with = |of_job: Option<&str>, of_agent: Option<&str>, from: serde_json::Value| {
+            let job = JobSpec {
+                model: of_job.map(str::to_owned),
+                prompt: Some("p".into()),
+                ..job()
+            };
+            let agent = AgentSpec {
+                model: of_agent.map(str::to_owned),
+                env: serde_json::from_value(from).unwrap(),
+                ..AgentSpec::default()
+            };
+            let inputs: RunInputs = serde_json::from_str(&text(&job, &agent).unwrap()).unwrap();
+            (inputs.model_of, inputs.base_url_from)
+        };
+        let key = |kind: &str| serde_json::json!([{"name": "ANTHROPIC_BASE_URL", "valueFrom": {kind: {"name": "gw", "key": "url"}}}]);
+        let plain = serde_json::json!([{"name": "ANTHROPIC_BASE_URL", "value": "http://gw"}]);
+        for (of_job, of_agent, from, expected) in [
+            (Some("a"), Some("b"), plain, (Some(SetBy::Job), None)),
+            (
+                None,
+                Some("b"),
+                key("secretKeyRef"),
+                (Some(SetBy::Agent), Some("Secret gw, key url")),
+            ),
+            (
+                None,
+                None,
+                key("configMapKeyRef"),
+                (None, Some("ConfigMap gw, key url")),
+            ),
+        ] {
+            let (model_of, from) = with(of_job, of_agent, from);
+            assert_eq!((model_of, from.as_deref()), expected);
         }
     }
 

@@ -1,10 +1,12 @@
 //! The truth table: from what is known about an ended run to its one outcome.
 
+mod base_url;
 mod run;
 
 use crate::api::reason::{ExitReason, Phase, Reason};
 
-pub use run::{RunFacts, of_result, of_run};
+pub use base_url::BaseUrl;
+pub use run::{RunFacts, Setup, of_result, of_run, turns_of};
 
 /// The end of a Job as its status tells it.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -14,10 +14,13 @@ use serde::Deserialize;
 use serde::de::IgnoredAny;
 use serde_json::value::RawValue;
 
-use crate::api::{
-    record::Progress,
-    text::Clean,
-    verdict::{Verdict, own_cost},
+use crate::{
+    api::{
+        record::Progress,
+        text::Clean,
+        verdict::{Verdict, own_cost},
+    },
+    plan::outcome::turns_of,
 };
 
 /// People see it as it is written, in a column. None of what has no such number any more: the lines are the
@@ -127,7 +130,9 @@ struct MessageData<'a> {
 }
 
 #[derive(Deserialize)]
-struct ResultData {
+struct ResultData<'a> {
+    #[serde(default, borrow)]
+    subtype: Cow<'a, str>,
     #[serde(default)]
     num_turns: u64,
     total_cost_usd: Option<f64>,
@@ -237,8 +242,9 @@ impl Tally {
         self.recent.push_back(Message { id, usage });
     }
 
-    fn settle(&mut self, result: &ResultData) {
-        self.turns.of_attempt = self.turns.of_attempt.saturating_add(result.num_turns);
+    fn settle(&mut self, result: &ResultData<'_>) {
+        let turns = turns_of(&result.subtype, result.num_turns);
+        self.turns.of_attempt = self.turns.of_attempt.saturating_add(turns);
         self.turns.open = 0;
         self.cost.total = result.total_cost_usd.or(self.cost.total);
         self.main.settle(result.usage);

@@ -234,7 +234,7 @@ fn end_attempt(
 }
 
 /// Turns and dollars of the last attempt: by its verdict or, where that could not tell, by how far the
-/// store saw the run come, less the attempts before. A CLI that was stopped counts no turns.
+/// store saw the run come, less the attempts before.
 fn used(status: &JobStatus, end: &End) -> (Option<u64>, Option<f64>) {
     let number = status.attempt().map(|attempt| attempt.number);
     let earlier = || {

@@ -20,6 +20,7 @@ mod start;
 mod termination;
 mod watch;
 
+use std::env;
 use std::fs::File;
 use std::io::{self, Write};
 use std::os::unix::net::UnixStream;
@@ -42,10 +43,11 @@ use super::signals::Signals;
 use super::translate::{Ended, RunIdentity};
 use crate::api::event;
 use crate::api::reason::Phase;
-use crate::api::run::{RunInputs, path};
+use crate::api::run::{BASE_URL, RunInputs, path};
 use crate::api::runner_exit::RunnerExit;
 use crate::api::text::{Clean, LONGEST};
 use crate::api::verdict::{StoppedBy, Verdict};
+use crate::plan::outcome::BaseUrl;
 
 /// What the spool may hold of what the store doesn't have yet: what its volume may (see `plan::pod`),
 /// less what comes after the agent was paused.
@@ -210,6 +212,11 @@ fn identity(inputs: &RunInputs, begin: &Begin<'_>) -> RunIdentity {
         attempt: inputs.attempt,
         session_id: Some(inputs.session_id.clone()),
         model: inputs.model.clone(),
+        model_of: inputs.model_of,
+        // The CLI reads it there too.
+        base_url: env::var(BASE_URL)
+            .ok()
+            .map(|url| BaseUrl::new(&url, inputs.base_url_from.as_deref())),
         cost_before_usd: match begin {
             Begin::GoOn { cost_usd, .. } => *cost_usd,
             Begin::Anew | Begin::Impossible(_) => None,

@@ -5,8 +5,10 @@
 use chrono::{DateTime, Utc};
 
 use crate::api::event;
+use crate::api::run::SetBy;
 use crate::api::text::Clean;
 use crate::api::verdict::{ProcessExit, StoppedBy, Verdict};
+use crate::plan::outcome::{BaseUrl, Setup};
 use lines::{Lines, PART_BYTES};
 use stream::Stream;
 
@@ -32,8 +34,22 @@ pub struct RunIdentity {
     pub attempt: u32,
     pub session_id: Option<String>,
     pub model: Option<String>,
+    /// Who set the model.
+    pub model_of: Option<SetBy>,
+    /// Where the CLI was told to find the API, where it was told so.
+    pub base_url: Option<BaseUrl>,
     /// What the session had cost before this run, where it is continued.
     pub cost_before_usd: Option<f64>,
+}
+
+impl RunIdentity {
+    /// What the words about an outcome need to know of it.
+    fn setup(&self) -> Setup<'_> {
+        Setup {
+            model_of: self.model_of,
+            base_url: self.base_url.as_ref(),
+        }
+    }
 }
 
 /// How a run ended.

@@ -1,9 +1,9 @@
-//! The last lines of a record, by the store itself: what the agent could not say any more, and that this
-//! is all.
+//! The last lines of a record, by the store itself: why the Job failed, where its runner could not say or
+//! know that, and that this is all.
 
 use chrono::{DateTime, Utc};
 
-use super::lines::Lines;
+use super::lines::{End, Lines};
 use super::news::Closing;
 use crate::api::event::{Body, Event, Place};
 use crate::api::reason::Phase;
@@ -15,7 +15,8 @@ pub fn closing_lines(lines: &Lines, closing: &Closing, now: DateTime<Utc>) -> St
         text.push('\n');
     }
     let mut seq = lines.tally.seq() + 1;
-    if !closing.spoken && closing.phase != Phase::Completed {
+    let told = matches!(lines.end(), Some(End::Verdict(it)) if it.is_the_runners_alone());
+    if closing.phase == Phase::Failed && !(closing.spoken && told) {
         let message = closing.message.as_deref().or(closing.error.as_deref());
         let body = Body::StoreError {
             message: message.unwrap_or("the agent ended without a last word"),

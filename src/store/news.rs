@@ -69,8 +69,8 @@ pub struct Closing {
     pub session_id: Option<String>,
     pub started_at: Option<DateTime<Utc>>,
     pub completed_at: Option<DateTime<Utc>>,
-    /// The agent spoke for itself: the last attempt's verdict is in the record. Where not, an `error`
-    /// line with `message` comes before `complete`.
+    /// The last attempt's verdict is in the record. Where it is not, or reports a signal whose sender only
+    /// Kubernetes knows, an `error` line with `message` comes before the `complete` of a failed Job.
     pub spoken: bool,
     /// By attempt, what the runner's last word counted (bytes before the verdict), where only the kubelet
     /// brought it: what lacks is counted as missing.

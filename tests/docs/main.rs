@@ -2,6 +2,7 @@
 
 use std::{env, fs, path::PathBuf};
 
+mod advice;
 mod faults;
 mod outcomes;
 mod reasons;

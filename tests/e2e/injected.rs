@@ -31,7 +31,7 @@ async fn agent(team: &Team, policy: &str, start_deadline: &str) -> String {
 }
 
 fn message(job: &Job) -> String {
-    status(job).message.unwrap_or_default()
+    status(job).message.unwrap_or_default().into()
 }
 
 /// The Job, once its message names what holds it up.

@@ -133,7 +133,7 @@ fn spoken(
         result: result.as_ref(),
         exit,
         stopped_by,
-        stderr: "",
+        ..RunFacts::default()
     });
     let (phase, exit_reason) = outcome.reason.place();
     let good = outcome.reason == Reason::Completed;

@@ -36,14 +36,20 @@ pub fn hex(bytes: &[u8]) -> String {
 
 /// The runner's last word on a segment.
 pub fn verdict(segment: &str) -> String {
+    verdict_of(segment, Reason::Completed, StoppedBy::Nobody)
+}
+
+/// The same of a run that ended so.
+pub fn verdict_of(segment: &str, reason: Reason, stopped_by: StoppedBy) -> String {
+    let (phase, exit_reason) = reason.place();
     let verdict = Verdict {
-        phase: Phase::Completed,
-        exit_reason: ExitReason::Success,
-        reason: Reason::Completed,
+        phase,
+        exit_reason: exit_reason.unwrap_or(ExitReason::Error),
+        reason,
         message: "done".into(),
         result: None,
         exit: None,
-        stopped_by: StoppedBy::Nobody,
+        stopped_by,
         turns: 7,
         cost_usd: Some(0.25),
         cost_before_usd: None,

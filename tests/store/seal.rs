@@ -1,10 +1,11 @@
 //! How a record ends: with exactly one `complete`, whatever the store went through.
 
 use herdctl::api::reason::{ExitReason, Phase, Reason};
+use herdctl::api::verdict::StoppedBy;
 use herdctl::store::news::Closing;
 use serde_json::{Value, json};
 
-use crate::lines::{closing, hex, lines, verdict};
+use crate::lines::{closing, hex, lines, verdict, verdict_of};
 use crate::server::{Server, key};
 
 fn events(bytes: &[u8]) -> Vec<Value> {
@@ -136,6 +137,59 @@ async fn what_the_agent_could_not_say_the_store_says() {
     assert_eq!(events[4]["sha256"], hex(&file[..before]));
 }
 
+/// Who stopped an agent, and why, is not the runner's to say: the status knows, and the record says what it says.
+#[tokio::test(flavor = "multi_thread")]
+async fn why_a_stopped_run_ended_is_said_as_the_status_says_it() {
+    let server = Server::start().await;
+    let mut ship = server.connect().await;
+    for (job, stopped_by, reason, phase, told) in [
+        (
+            "cancelled",
+            StoppedBy::Signal,
+            Reason::Cancelled,
+            Phase::Cancelled,
+            false,
+        ),
+        (
+            "evicted",
+            StoppedBy::Signal,
+            Reason::Evicted,
+            Phase::Failed,
+            true,
+        ),
+        (
+            "timed-out",
+            StoppedBy::Timeout,
+            Reason::TimedOut,
+            Phase::Failed,
+            false,
+        ),
+    ] {
+        let word = if stopped_by == StoppedBy::Signal {
+            Reason::Stopped
+        } else {
+            reason
+        };
+        let said = lines(1) + &verdict_of(&lines(1), word, stopped_by);
+        ship.append(job, 1, (0, 0), said).await.length();
+        let ended = Closing {
+            phase,
+            exit_reason: reason.place().1,
+            reason: Some(reason),
+            message: Some("words of the status".into()),
+            ..closing()
+        };
+        server.records.seal(&key("ns", job), ended).await.unwrap();
+        let events = events(&server.read(&format!("ns/jobs/{job}/output.jsonl")));
+        let error = events.iter().find(|event| event["type"] == "error");
+        let expected = json!([reason, "words of the status"]);
+        let error = error.map(|it| json!([it["code"], it["message"]]));
+        assert_eq!(error, told.then_some(expected), "{job}");
+        let complete = events.last().unwrap();
+        assert_eq!(complete["reason"], json!(reason), "{job}");
+    }
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn a_job_that_never_ran_has_a_record_too() {
     let server = Server::start().await;
@@ -149,10 +203,11 @@ async fn a_job_that_never_ran_has_a_record_too() {
     };
     let sealed = server.records.seal(&key("ns", "job"), never).await.unwrap();
     let events = events(&server.read("ns/jobs/job/output.jsonl"));
-    assert_eq!((events.len() as u64, sealed.lines), (2, 2));
+    // That somebody cancelled it is no error.
+    assert_eq!((events.len() as u64, sealed.lines), (1, 1));
     assert_eq!(
-        (&events[0]["type"], &events[1]["type"]),
-        (&"error".into(), &"complete".into())
+        (&events[0]["type"], &events[0]["reason"]),
+        (&"complete".into(), &"Cancelled".into())
     );
 }
 

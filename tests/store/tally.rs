@@ -34,8 +34,8 @@ fn of_every_recorded_run_progress_agrees_with_the_verdict() {
             assert_eq!(tally.take(line), None, "{}", path.display());
         }
         let before = tally.progress();
+        assert_eq!(before.turns, verdict.turns, "{}", path.display());
         if verdict.result.is_some() {
-            assert_eq!(before.turns, verdict.turns, "{}", path.display());
             let (cost, told) = (before.cost_usd.unwrap(), verdict.cost_usd.unwrap());
             assert!((cost - told).abs() < 0.0001, "{}: {cost}", path.display());
             seen += 1;

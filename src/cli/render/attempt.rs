@@ -1,5 +1,4 @@
-//! Where an attempt ends and the next begins. That an agent was stopped is its attempt's failure, and the
-//! Job's only if no other attempt follows: so the runner's complaint waits for what comes next.
+//! Where an attempt ends and the next begins.
 
 use super::Moment;
 use crate::{
@@ -19,48 +18,22 @@ pub struct Attempt {
     last: Option<Moment>,
     /// How it ended, in words; none without a verdict.
     ended: Option<String>,
-    /// The line by which the runner told of a failure.
-    complaint: Option<Vec<u8>>,
-}
-
-/// What is to be shown before a line.
-#[derive(Debug, Default)]
-pub struct Before {
-    /// The complaint, which is the Job's.
-    pub complaint: Option<Vec<u8>>,
-    /// When the attempt before this one ended, and how.
-    pub ended: Option<(Moment, String)>,
-}
-
-/// Whether a line is shown now.
-#[derive(Debug)]
-pub enum Step {
-    Show(Before),
-    Wait(Before),
 }
 
 impl Attempt {
-    /// Looks at the next line of the record.
-    pub fn next(&mut self, head: &Head, event: &Event, text: &[u8], style: Style) -> Step {
-        let mut before = Before::default();
+    /// Looks at the next line of the record. When the attempt before ended, and how, if this one begins another.
+    pub fn next(&mut self, head: &Head, event: &Event, style: Style) -> Option<(Moment, String)> {
+        let mut ended = None;
         if head.kind == "start" {
-            self.complaint = None;
-            before.ended = self.end();
+            ended = self.end();
             self.number = event.count("/attempt");
         }
         self.last = Some(head.timestamp);
         if head.is_own("verdict") {
             let by_signal = event.text("/data/stoppedBy") == "signal";
             self.ended = Some(how(event, by_signal, style));
-            before.complaint = self.complaint.take_if(|_| !by_signal);
-            return Step::Show(before);
         }
-        before.complaint = self.complaint.take();
-        if head.kind == "error" && head.line.is_none() {
-            self.complaint = Some(text.to_owned());
-            return Step::Wait(before);
-        }
-        Step::Show(before)
+        ended
     }
 
     /// Ends it, where its lines were among what came.

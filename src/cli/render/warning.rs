@@ -6,14 +6,14 @@ use crate::{api::event::WARNING, cli::event::Event};
 pub fn warning(subtype: &str, event: &Event) -> Option<String> {
     Some(match subtype {
         "api_retry" => {
-            let status = event
-                .count("/data/error_status")
-                .map(|status| format!(" {status}"));
+            // Without a status there was no answer, and the CLI's word for why is "unknown".
+            let what = match event.count("/data/error_status") {
+                Some(status) => format!("the API answered {status} {}", event.text("/data/error")),
+                None => "the API could not be reached".to_owned(),
+            };
             let pause = event.number("/data/retry_delay_ms").unwrap_or_default() / 1000.0;
             format!(
-                "the API answered{} {}: retry {} of {} in {pause:.1}s",
-                status.unwrap_or_default(),
-                event.text("/data/error"),
+                "{what}: retry {} of {} in {pause:.1}s",
                 event.count("/data/attempt").unwrap_or_default(),
                 event.count("/data/max_retries").unwrap_or_default(),
             )

@@ -108,7 +108,7 @@ fn a_signal_that_nothing_explains_is_told_in_the_runners_words() {
     let said: Verdict = serde_json::from_str(&stopped()).unwrap();
     let message = end.outcome.message;
     assert!(
-        message.starts_with(&said.message) && message.contains("who stopped it"),
+        message.starts_with(said.message.as_str()) && message.contains("who stopped it"),
         "{message}"
     );
 }

@@ -1,8 +1,9 @@
 //! The outcome of one run of the CLI, from what its own process left behind. The runner asks it for the
 //! verdict, before anybody knows what Kubernetes did or what a user asked for.
 
-use super::Outcome;
+use super::{BaseUrl, Outcome};
 use crate::api::reason::Reason;
+use crate::api::run::SetBy;
 use crate::api::text::Clean;
 use crate::api::verdict::{ProcessExit, ResultLine, StoppedBy};
 
@@ -20,6 +21,16 @@ pub struct RunFacts<'a> {
     pub stopped_by: StoppedBy,
     /// The last words on standard error; the runner's own where it could not start the CLI.
     pub stderr: &'a str,
+    pub setup: Setup<'a>,
+}
+
+/// Where a run's settings come from: what is wrong in them is put right there.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Setup<'a> {
+    /// Absent where neither chose a model.
+    pub model_of: Option<SetBy>,
+    /// Absent where the API is the CLI's own choice.
+    pub base_url: Option<&'a BaseUrl>,
 }
 
 /// The one outcome of a run. First what the runner did to it, then how the process ended, then what the
@@ -33,12 +44,20 @@ pub fn of_run(facts: &RunFacts) -> Outcome {
 }
 
 fn reason_of(facts: &RunFacts) -> Reason {
+    let reason = by_itself(facts);
+    // Only the API server's objects tell who wanted the signal. What had been done by then counts.
+    if facts.stopped_by == StoppedBy::Signal && reason != Reason::Completed {
+        return Reason::Stopped;
+    }
+    reason
+}
+
+fn by_itself(facts: &RunFacts) -> Reason {
     match facts.stopped_by {
         StoppedBy::SpoolFailure | StoppedBy::Fence => return Reason::RunnerError,
         StoppedBy::Timeout => return Reason::TimedOut,
         StoppedBy::Stall => return Reason::Stalled,
         StoppedBy::NoSession => return Reason::ResumeFailed,
-        // Only the API server's objects tell who wanted the signal; what the CLI made of it counts here.
         StoppedBy::Signal | StoppedBy::Nobody => {}
     }
     // The CLI never ran: the image or its settings can't be what an agent needs.
@@ -48,7 +67,7 @@ fn reason_of(facts: &RunFacts) -> Reason {
     if exit.signal().is_some() {
         return Reason::AgentCrashed;
     }
-    match facts.result.map(of_result) {
+    match facts.result.map(|it| of_result(it, facts.setup)) {
         Some(Reason::Completed) if exit != ProcessExit::Code(0) => Reason::AgentCrashed,
         Some(reason) => reason,
         None if resume_failed(facts.stderr) => Reason::ResumeFailed,
@@ -56,16 +75,19 @@ fn reason_of(facts: &RunFacts) -> Reason {
     }
 }
 
+/// The subtype of a run that reached its limit of turns.
+const MAX_TURNS: &str = "error_max_turns";
+
 /// What a `result` line says by itself. Limits and refusals have words of their own; then the status of
 /// the API's answer decides, then its text, then the CLI's word for it.
-pub fn of_result(result: &ResultLine) -> Reason {
+pub fn of_result(result: &ResultLine, setup: Setup<'_>) -> Reason {
     let terminal = result.terminal_reason.as_deref().unwrap_or_default();
     match (result.subtype.as_str(), terminal) {
         ("success", _) if !result.is_error && result.output_missing => {
             return Reason::InvalidOutput;
         }
         ("success", _) if !result.is_error => return Reason::Completed,
-        ("error_max_turns", _) | (_, "max_turns") => return Reason::MaxTurns,
+        (MAX_TURNS, _) | (_, "max_turns") => return Reason::MaxTurns,
         ("error_max_budget_usd", _) | (_, "budget_exhausted") => return Reason::BudgetExceeded,
         ("error_max_structured_output_retries", _) | (_, "structured_output_retry_exhausted") => {
             return Reason::InvalidOutput;
@@ -78,9 +100,12 @@ pub fn of_result(result: &ResultLine) -> Reason {
         return Reason::Refused;
     }
     let said = result.error.as_deref().unwrap_or_default().to_lowercase();
-    result
-        .api_error_status
-        .or_else(|| status_in(&said))
+    let status = result.api_error_status.or_else(|| status_in(&said));
+    // The CLI takes every 404 for a model that does not exist.
+    if status == Some(404) && setup.base_url.is_some_and(BaseUrl::ends_with_version) {
+        return Reason::ApiError;
+    }
+    status
         .and_then(of_status)
         .or_else(|| of_text(&said))
         .or_else(|| result.error_kind.as_deref().and_then(of_kind))
@@ -90,6 +115,12 @@ pub fn of_result(result: &ResultLine) -> Reason {
         } else {
             Reason::AgentCrashed
         })
+}
+
+/// How many turns there were, by a `result` line's subtype and count. One that reached `maxTurns` counts the
+/// turn too that the agent was not given any more.
+pub fn turns_of(subtype: &str, told: u64) -> u64 {
+    told.saturating_sub(u64::from(subtype == MAX_TURNS))
 }
 
 /// The reason for an HTTP status; none where the text must tell, because the API uses it for many things.

@@ -17,6 +17,8 @@ pub struct CliLine<'a> {
     pub parent_tool_use_id: Option<&'a RawValue>,
     /// Taken out only where the first block is the model's text.
     pub message_id: Option<&'a RawValue>,
+    /// The id of the model's message, of which each block may have a line of its own.
+    pub model_message: Option<&'a RawValue>,
     /// The CLI's word for the error that a line tells of instead of the model's words.
     pub error_kind: Option<Cow<'a, str>>,
     /// The content blocks that have events, each with its place in the content.
@@ -59,6 +61,7 @@ impl<'a> CliLine<'a> {
             rest,
             parent_tool_use_id,
             message_id: None,
+            model_message: None,
             blocks: Vec::new(),
             content_blocks: 0,
         };
@@ -84,6 +87,7 @@ impl<'a> CliLine<'a> {
         let Some(message) = self.rest.open("message") else {
             return;
         };
+        self.model_message = message.string("id").filter(|_| by_model);
         let Some(content) = message.open_array("content") else {
             return;
         };

@@ -11,6 +11,7 @@ use super::decode::head;
 use super::fields::Fields;
 use crate::api::text::Clean;
 use crate::api::verdict::{MAX_TEXT_BYTES, ResultLine, Text};
+use crate::plan::outcome::turns_of;
 
 /// Bounds of what is remembered.
 const MAX_ERROR: usize = 512;
@@ -26,7 +27,7 @@ const STRUCTURED_OUTPUT: &str = "StructuredOutput";
 #[derive(Debug, Default)]
 pub struct Facts {
     pub result: Option<ResultLine>,
-    pub turns: u64,
+    turns: Turns,
     pub cost_usd: Option<f64>,
     pub usage: BTreeMap<Clean, u64>,
     pub session_id: Option<Clean>,
@@ -39,8 +40,22 @@ pub struct Facts {
     open_tools: HashMap<String, Clean>,
 }
 
+/// Those that result lines counted, and the messages of the model since: a CLI that is stopped counts none.
+#[derive(Debug, Default)]
+struct Turns {
+    told: u64,
+    since: u64,
+    /// The message that came last, by the JSON of its id: it is repeated for each of its blocks.
+    message: Option<String>,
+}
+
 impl Facts {
+    pub fn turns(&self) -> u64 {
+        self.turns.told.saturating_add(self.turns.since)
+    }
+
     pub fn observe(&mut self, line: &CliLine) {
+        self.message(line);
         match line.kind.as_deref() {
             Some("assistant") if line.is_api_error() => {
                 self.error_kind = line.error_kind.as_deref().map(word);
@@ -69,6 +84,17 @@ impl Facts {
 
     pub fn open_tools(&self) -> usize {
         self.open_tools.len()
+    }
+
+    fn message(&mut self, line: &CliLine) {
+        let Some(id) = line.model_message.filter(|id| id.get().len() <= MAX_ID) else {
+            return;
+        };
+        let is_new = self.turns.message.as_deref() != Some(id.get());
+        if is_new && line.parent_tool_use_id.is_none() {
+            self.turns.since = self.turns.since.saturating_add(1);
+            self.turns.message = Some(id.get().to_owned());
+        }
     }
 
     fn block(&mut self, line: &CliLine, block: &Block) {
@@ -111,6 +137,11 @@ impl Facts {
                 self.text = Some(words);
             }
         }
+        let turns = turns_of(&subtype, line.get("num_turns").unwrap_or(0));
+        self.turns = Turns {
+            told: self.turns.told.saturating_add(turns),
+            ..Turns::default()
+        };
         self.result = Some(ResultLine {
             error: errors(line).or_else(|| {
                 answer
@@ -131,9 +162,6 @@ impl Facts {
                 .get::<Vec<IgnoredAny>>("permission_denials")
                 .map_or(0, |denied| denied.len() as u64),
         });
-        self.turns = self
-            .turns
-            .saturating_add(line.get("num_turns").unwrap_or(0));
         self.cost_usd = line.get("total_cost_usd").or(self.cost_usd);
         self.usage = usage(line);
         self.session_id = name(line, "session_id").or(self.session_id.take());

@@ -17,8 +17,8 @@ use super::{Ended, RunIdentity};
 use crate::api::event::{Body, Place};
 use crate::api::reason::{ExitReason, Reason};
 use crate::api::text::Clean;
-use crate::api::verdict::{ResultLine, Verdict};
-use crate::plan::outcome::{RunFacts, of_result, of_run};
+use crate::api::verdict::{ResultLine, Segment, Verdict};
+use crate::plan::outcome::{RunFacts, Setup, of_result, of_run};
 
 /// An outcome is told in a sentence or two.
 const MAX_MESSAGE: usize = 1024;
@@ -61,6 +61,7 @@ impl Stream {
             session_id,
             model,
             cost_before_usd,
+            ..
         } = &self.identity;
         let body = Body::Start {
             message: &format!("attempt {attempt} of Job {job} starts agent {agent}"),
@@ -191,24 +192,28 @@ impl Stream {
                 ..place
             };
             self.readable.show(line, block);
-            let body = body(&self.facts, line, block, message_id.take());
+            let body = body(
+                &self.facts,
+                self.identity.setup(),
+                line,
+                block,
+                message_id.take(),
+            );
             self.writer.write(now, place, body, rest.take(), out);
         }
     }
 
     pub fn finish(&mut self, ended: Ended, out: &mut Vec<u8>) -> Verdict {
-        let facts = &self.facts;
+        let facts = std::mem::take(&mut self.facts);
+        let turns = facts.turns();
         let outcome = of_run(&RunFacts {
             result: facts.result.as_ref(),
             exit: ended.exit,
             stopped_by: ended.stopped_by,
             stderr: &facts.stderr,
+            setup: self.identity.setup(),
         });
-        if outcome.reason != Reason::Completed {
-            self.error(&outcome.message, outcome.reason, ended.ended_at, out);
-        }
-        let facts = std::mem::take(&mut self.facts);
-        let verdict = Verdict {
+        let mut verdict = Verdict {
             phase: outcome.phase(),
             exit_reason: outcome.exit_reason().unwrap_or(ExitReason::Error),
             reason: outcome.reason,
@@ -216,7 +221,7 @@ impl Stream {
             result: facts.result,
             exit: ended.exit,
             stopped_by: ended.stopped_by,
-            turns: facts.turns,
+            turns,
             cost_usd: facts.cost_usd,
             cost_before_usd: self.identity.cost_before_usd,
             usage: facts.usage,
@@ -228,27 +233,38 @@ impl Stream {
                 .or(facts.session_id),
             started_at: Some(ended.started_at),
             ended_at: Some(ended.ended_at),
-            segment: self.writer.segment(),
+            segment: Segment::default(),
             text: facts.text,
             stderr: Some(Clean::lines(&facts.stderr, facts.stderr.len()))
                 .filter(|stderr| !stderr.is_empty()),
         };
+        self.complain(&verdict, out);
+        verdict.segment = self.writer.segment();
         // The event says what the termination message says, to the byte.
         let message = RawValue::from_string(verdict.to_message());
         self.note("verdict", message.unwrap_or_default(), ended.ended_at, out);
         verdict
     }
 
-    fn error(&mut self, message: &str, code: Reason, now: DateTime<Utc>, out: &mut Vec<u8>) {
-        self.readable.add("error: ", message);
-        if let Ok(message) = to_raw_value(message) {
+    /// Says why the run was no success, where the runner knows. What others did to it, as a cancel or the
+    /// kernel, has another name in the Job's status, and the store says it.
+    fn complain(&mut self, verdict: &Verdict, out: &mut Vec<u8>) {
+        if verdict.reason == Reason::Completed || verdict.was_stopped() {
+            return;
+        }
+        self.readable.add("error: ", &verdict.message);
+        if let (true, Ok(message)) = (
+            verdict.is_the_runners_alone(),
+            to_raw_value(&verdict.message),
+        ) {
             let body = Body::Error {
                 message: &message,
-                code: Some(code),
+                code: Some(verdict.reason),
                 detail: None,
             };
+            let at = verdict.ended_at.unwrap_or_default();
             self.writer
-                .write(now, Place::default(), body, None::<()>, out);
+                .write(at, Place::default(), body, None::<()>, out);
         }
     }
 }
@@ -256,6 +272,7 @@ impl Stream {
 /// What a block's event is about. A message's id goes to the first of its events.
 fn body<'a>(
     facts: &'a Facts,
+    setup: Setup<'_>,
     line: &'a CliLine,
     block: &Block<'a>,
     message_id: Option<&'a RawValue>,
@@ -263,7 +280,7 @@ fn body<'a>(
     match *block {
         Block::Text(message) if line.is_api_error() => Body::Error {
             message,
-            code: Some(of_result(&api_error(line, message))),
+            code: Some(of_result(&api_error(line, message), setup)),
             detail: line.error_kind.as_deref(),
         },
         Block::Text(content) => Body::Output {

@@ -33,8 +33,7 @@ fn beside_the_ended_agent(list: &str, mesh: Value) -> PodFacts {
     let AgentState::Ended(end) = pod_completed().agent else {
         panic!()
     };
-    let agent =
-        json!({"terminated": {"exitCode": 0, "reason": "Completed", "message": end.message}});
+    let agent = json!({"terminated": {"exitCode": 0, "reason": "Completed", "message": end.termination_message}});
     with_mesh("Running", list, mesh, agent)
 }
 
@@ -203,7 +202,7 @@ fn an_ephemeral_container_that_runs_on_does_not_keep_an_ended_pod() {
     };
     status["containerStatuses"] = json!([{"name": "agent", "image": "i", "imageID": "", "ready": false,
         "restartCount": 0,
-        "state": {"terminated": {"exitCode": 0, "reason": "Completed", "message": end.message}}}]);
+        "state": {"terminated": {"exitCode": 0, "reason": "Completed", "message": end.termination_message}}}]);
     let pod = PodFacts::from(&a_pod(status));
     let job = running();
     let done = sealed(written(&job, next(&job, None, seen(pod.clone()), at(9))));

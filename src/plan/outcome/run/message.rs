@@ -1,7 +1,10 @@
 //! The sentence that goes with a run's outcome: what happened, why, and what to do next.
 
-use super::{Clean, RunFacts};
+use std::borrow::Cow;
+
+use super::{BaseUrl, Clean, RunFacts};
 use crate::api::reason::Reason;
+use crate::api::run::SetBy;
 use crate::api::verdict::{ProcessExit, StoppedBy};
 
 /// At most this many bytes: it stands in a status, a condition and an event.
@@ -12,27 +15,29 @@ const MAX_QUOTE: usize = 200;
 
 pub(super) fn of(reason: Reason, facts: &RunFacts) -> String {
     let (what, next) = match reason {
+        // Who stopped it is not known here, and so neither is what to do.
+        Reason::Stopped => return Clean::line(&crash(facts), MAX_BYTES).into(),
         Reason::AgentCrashed => (
             crash(facts),
-            "see the end of its output for more, then run a new Job",
+            "see the end of its output for more, then run a new Job".into(),
         ),
         Reason::RunnerError if facts.stopped_by == StoppedBy::Fence => (
             "the output store no longer knows this attempt, and the run was stopped".to_owned(),
-            "look at the Job's attempts for what ended this one",
+            "look at the Job's attempts for what ended this one".into(),
         ),
         Reason::RunnerError => (
             format!(
                 "the agent's output could not be kept, and the run was stopped{}",
                 quote(facts.stderr)
             ),
-            "look at the node's disk and the pod's events, then run a new Job",
+            "look at the node's disk and the pod's events, then run a new Job".into(),
         ),
         Reason::InvalidPod => (
             format!(
                 "the agent's CLI could not be started{}",
                 quote(facts.stderr)
             ),
-            "make sure that the image in spec.pod.image of the Agent has a working claude in its PATH, then run a new Job",
+            "make sure that the image in spec.pod.image of the Agent has a working claude in its PATH, then run a new Job".into(),
         ),
         Reason::Completed => return completed(facts),
         Reason::TimedOut | Reason::Stalled => words(reason, facts),
@@ -44,14 +49,19 @@ pub(super) fn of(reason: Reason, facts: &RunFacts) -> String {
     Clean::line(&format!("{what}: {next}"), MAX_BYTES).into()
 }
 
+/// The status of the API's last answer, where that ended the run.
+fn status(facts: &RunFacts) -> Option<u16> {
+    facts.result.and_then(|result| result.api_error_status)
+}
+
 /// What happened, and the next step, for the reasons that the CLI or the runner's clocks give.
-fn words(reason: Reason, facts: &RunFacts) -> (String, &'static str) {
-    let status = facts.result.and_then(|result| result.api_error_status);
+fn words(reason: Reason, facts: &RunFacts) -> (String, Cow<'static, str>) {
+    let status = status(facts);
     let answered = |otherwise: &str| match status {
         Some(status) => format!("the API answered {status}"),
         None => otherwise.to_owned(),
     };
-    match reason {
+    let (what, next) = match reason {
         Reason::MaxTurns => (
             "the agent reached its limit of turns".into(),
             "raise spec.maxTurns of the Agent or give it less to do, then run a new Job",
@@ -75,10 +85,7 @@ fn words(reason: Reason, facts: &RunFacts) -> (String, &'static str) {
             answered("the API refused the agent for its rate of requests"),
             "wait until the limit of this key has passed or use a key with a higher one, then run a new Job",
         ),
-        Reason::ModelUnavailable if status == Some(404) => (
-            answered(""),
-            "correct spec.model of the Agent, or use a key that may use this model, then run a new Job",
-        ),
+        Reason::ModelUnavailable if status == Some(404) => return not_found(facts),
         Reason::ModelUnavailable => (
             answered("the model is not available"),
             "run a new Job later, or set spec.fallbackModel of the Agent",
@@ -108,9 +115,54 @@ fn words(reason: Reason, facts: &RunFacts) -> (String, &'static str) {
             "see the end of its output for what it waited for, or raise spec.stallTimeout of the Agent",
         ),
         // ApiError, and nothing else that a run alone can come to.
-        _ => (
-            answered("the API could not be reached, or broke off"),
-            "run a new Job when the API is well again",
+        _ => return api_error(facts),
+    };
+    (what, next.into())
+}
+
+/// The CLI takes every 404 for a model that does not exist. So does a wrong path answer.
+fn not_found(facts: &RunFacts) -> (String, Cow<'static, str>) {
+    let model = match facts.setup.model_of {
+        Some(SetBy::Job) => "choose another spec.model for the Job",
+        Some(SetBy::Agent) => "correct spec.model of the Agent",
+        None => "set spec.model of the Agent",
+    };
+    let url = facts.setup.base_url.map(|url| {
+        format!(
+            ", or correct ANTHROPIC_BASE_URL ({}) if that path does not exist there",
+            url.shown()
+        )
+    });
+    (
+        "the API answered 404".into(),
+        format!(
+            "{model} or use a key that may use this model{}; then run a new Job",
+            url.unwrap_or_default()
+        )
+        .into(),
+    )
+}
+
+/// An error that no other reason names.
+fn api_error(facts: &RunFacts) -> (String, Cow<'static, str>) {
+    let base_url = facts.setup.base_url;
+    let at = base_url.map_or(String::new(), |url| format!(" at {}", url.shown()));
+    match status(facts) {
+        Some(404) if base_url.is_some_and(BaseUrl::ends_with_version) => (
+            format!("the API answered 404{at}"),
+            "take /v1 off ANTHROPIC_BASE_URL, since the CLI adds it (in spec.env of the Agent, or in the chart's value agent.env); if the URL is right, correct spec.model; then run a new Job".into(),
+        ),
+        Some(status @ 400..500) => (
+            format!("the API answered {status}{at}: it did not take the request"),
+            "correct what it names in the Agent or the Job, then run a new Job".into(),
+        ),
+        Some(status) => (
+            format!("the API answered {status}{at}"),
+            "run a new Job when the API is well again".into(),
+        ),
+        None => (
+            format!("the API{at} could not be reached, or broke off"),
+            "see that its name is found and that pods reach it (network, proxy, ANTHROPIC_BASE_URL), then run a new Job".into(),
         ),
     }
 }

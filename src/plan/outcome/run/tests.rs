@@ -196,7 +196,7 @@ fn a_result_line_has_one_reason() {
         (ResultLine::default(), Reason::AgentCrashed),
     ];
     for (line, reason) in table {
-        assert_eq!(of_result(&line), reason, "{line:?}");
+        assert_eq!(of_result(&line, Setup::default()), reason, "{line:?}");
     }
 }
 
@@ -229,20 +229,15 @@ fn the_end_of_the_process_and_who_stopped_it_outweigh_the_result() {
             Some(&turns),
             Some(Code(1)),
             StoppedBy::Signal,
-            Reason::MaxTurns,
+            Reason::Stopped,
         ),
         (
             Some(&good),
             Some(Code(143)),
             StoppedBy::Signal,
-            Reason::AgentCrashed,
+            Reason::Stopped,
         ),
-        (
-            None,
-            Some(Code(143)),
-            StoppedBy::Signal,
-            Reason::AgentCrashed,
-        ),
+        (None, Some(Code(143)), StoppedBy::Signal, Reason::Stopped),
         // The runner's own clocks come before all that the agent did on being stopped.
         (None, Some(Code(143)), Timeout, Reason::TimedOut),
         (Some(&good), Some(Code(0)), Timeout, Reason::TimedOut),
@@ -265,7 +260,7 @@ fn the_end_of_the_process_and_who_stopped_it_outweigh_the_result() {
             result,
             exit,
             stopped_by,
-            stderr: "",
+            ..RunFacts::default()
         });
         assert_eq!(outcome.reason, reason, "{result:?} {exit:?} {stopped_by:?}");
         assert!(outcome.exit_reason().is_some(), "{reason} ends a Job");
@@ -340,6 +335,7 @@ fn a_message_says_what_happened_why_and_what_next() {
             exit: Some(exit),
             stopped_by,
             stderr,
+            ..RunFacts::default()
         })
         .message
     };
@@ -355,8 +351,7 @@ fn a_message_says_what_happened_why_and_what_next() {
     );
     assert_eq!(
         says(None, ProcessExit::Code(143), StoppedBy::Signal, ""),
-        "the agent was stopped from outside and ended by SIGTERM without a result: see the end of its output for more, \
-         then run a new Job"
+        "the agent was stopped from outside and ended by SIGTERM without a result"
     );
     assert_eq!(
         says(
@@ -385,4 +380,118 @@ fn a_message_says_what_happened_why_and_what_next() {
         ),
         "the agent finished; tool calls that were denied: 2 (see spec.tools and spec.permissionMode of the Agent)"
     );
+}
+
+/// What a run comes to that the API's answer ended.
+fn answered(status: impl Into<Option<u16>>, setup: Setup<'_>) -> Outcome {
+    let line = api_error(status, "words of the CLI");
+    of_run(&RunFacts {
+        result: Some(&line),
+        exit: Some(ProcessExit::Code(1)),
+        setup,
+        ..RunFacts::default()
+    })
+}
+
+#[test]
+fn a_404_names_the_model_where_it_was_set_and_the_url_that_was_given() {
+    let url = |url: &str| BaseUrl::new(url, None);
+    let (plain, with_version) = (
+        url("https://me:s3cret@gw.example.com/claude"),
+        url("https://gw.example.com/v1"),
+    );
+    for (model_of, base_url, reason, says) in [
+        (
+            None,
+            None,
+            Reason::ModelUnavailable,
+            "set spec.model of the Agent",
+        ),
+        (
+            Some(SetBy::Agent),
+            None,
+            Reason::ModelUnavailable,
+            "correct spec.model of the Agent",
+        ),
+        (
+            Some(SetBy::Job),
+            None,
+            Reason::ModelUnavailable,
+            "another spec.model for the Job",
+        ),
+        (
+            Some(SetBy::Agent),
+            Some(&plain),
+            Reason::ModelUnavailable,
+            "correct ANTHROPIC_BASE_URL (https://gw.example.com/claude)",
+        ),
+        (
+            Some(SetBy::Job),
+            Some(&plain),
+            Reason::ModelUnavailable,
+            "another spec.model for the Job",
+        ),
+        (
+            Some(SetBy::Agent),
+            Some(&with_version),
+            Reason::ApiError,
+            "the API answered 404 at https://gw.example.com/v1 (“words of the CLI”): take /v1 off ANTHROPIC_BASE_URL",
+        ),
+        (
+            None,
+            Some(&with_version),
+            Reason::ApiError,
+            "correct spec.model",
+        ),
+    ] {
+        let outcome = answered(404, Setup { model_of, base_url });
+        assert_eq!(outcome.reason, reason, "{}", outcome.message);
+        assert!(
+            outcome.message.contains(says),
+            "{says}: {}",
+            outcome.message
+        );
+        assert!(!outcome.message.contains("s3cret"), "{}", outcome.message);
+        let agents = outcome.message.contains("of the Agent") || base_url.is_some();
+        assert!(
+            agents || model_of == Some(SetBy::Job),
+            "{}",
+            outcome.message
+        );
+    }
+}
+
+#[test]
+fn an_error_of_the_api_names_its_own_cause() {
+    let at = BaseUrl::new("http://gw.team-a.svc:8080", None);
+    let setup = Setup {
+        model_of: None,
+        base_url: Some(&at),
+    };
+    for (status, says, says_not) in [
+        (
+            None,
+            "the API at http://gw.team-a.svc:8080 could not be reached",
+            "well again",
+        ),
+        (
+            Some(400),
+            "the API answered 400 at http://gw.team-a.svc:8080: it did not take",
+            "well again",
+        ),
+        (
+            Some(500),
+            "run a new Job when the API is well again",
+            "did not take",
+        ),
+    ] {
+        let outcome = answered(status, setup);
+        assert_eq!(outcome.reason, Reason::ApiError);
+        assert!(
+            outcome.message.contains(says),
+            "{says}: {}",
+            outcome.message
+        );
+        assert!(!outcome.message.contains(says_not), "{}", outcome.message);
+    }
 }
