@@ -160,9 +160,10 @@ impl Out {
             return;
         };
         let label = self.words.paint(Colour::Red, "error:");
-        // A name or a path in it is somebody's word too.
+        // A name or a path in it is somebody's word too. What failed may list candidates, one a line.
         let clean = |words: &str| Clean::line(words, usize::MAX);
-        self.say(&format!("{label} {}", clean(&complaint.what)));
+        let what = Clean::lines(&complaint.what, usize::MAX);
+        self.say(&format!("{label} {what}"));
         for cause in &complaint.because {
             self.say(&format!("  because: {}", clean(cause)));
         }
