@@ -133,6 +133,7 @@ impl World {
             _ => {}
         }
         let bent = self.bend(from, &mut request);
+        self.inject(&mut request);
         let time = self.time();
         let checked = self.before(&request);
         let answer = bent

@@ -6,6 +6,7 @@ use serde_json::{Value, json};
 use super::{
     agents::{Agent, End, Fate, finished, silent, stopped},
     api::{Key, seconds},
+    injected,
     nodes::{Step, attempt, owner},
     world::{Event, World},
 };
@@ -32,6 +33,9 @@ impl World {
         }
         if pod["status"]["phase"] != "Pending" {
             return;
+        }
+        if injected::has_failing_init(pod) {
+            return self.fail_init(key);
         }
         let job = owner(pod);
         let attempt = attempt(pod);
@@ -162,6 +166,7 @@ impl World {
                 pod["status"]["phase"] = json!("Running");
             }
             pod["status"]["containerStatuses"] = state;
+            injected::add_status(pod, false);
         });
     }
 
@@ -178,6 +183,9 @@ impl World {
         if agent.is_none() && !deleting {
             return;
         }
+        if injected::is_kept(&pod) && !deleting {
+            return;
+        }
         let until = pod["metadata"]["deletionTimestamp"].as_str();
         let grace_is_over = until.is_some_and(|until| until < seconds(self.time()).as_str());
         let drains = !grace_is_over && agent.as_ref().is_some_and(|agent| self.drains(agent));
@@ -191,6 +199,7 @@ impl World {
         let state = agent.as_ref().map_or_else(never_started, container);
         self.api.edit(key, |pod| {
             pod["status"]["containerStatuses"] = state;
+            injected::add_status(pod, true);
             if !matches!(
                 pod["status"]["phase"].as_str(),
                 Some("Failed" | "Succeeded")

@@ -23,6 +23,7 @@ mod conformance;
 mod controllers;
 mod faults;
 mod finalizers;
+mod injected;
 mod kubelet;
 mod lease;
 mod meddlers;

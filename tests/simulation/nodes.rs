@@ -7,6 +7,7 @@ use serde_json::{Value, json};
 use super::{
     api::{Key, Request, Resource, seconds},
     collector::referenced,
+    injected,
     world::{Event, World},
 };
 
@@ -91,6 +92,9 @@ impl World {
 
     fn schedule(&mut self, key: &Key, pod: &Value, uid: &str) {
         if !pod["metadata"]["deletionTimestamp"].is_null() || !pod["spec"]["nodeName"].is_null() {
+            return;
+        }
+        if injected::is_gated(pod) {
             return;
         }
         let free: Vec<&str> = NODES

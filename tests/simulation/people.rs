@@ -123,6 +123,8 @@ impl World {
             Deed::Return(node) => self.hear_again(node),
             Deed::RemoveNode(node) => self.lose_node(node, true),
             Deed::TaintNode(node) => self.lose_node(node, false),
+            Deed::Inject(what) => self.injected = Some(what),
+            Deed::InjectNothing => self.inject_nothing(),
             Deed::StoreGoes => self.store_goes(),
             Deed::StoreComes => self.store_comes(),
             Deed::RenewCa => {
@@ -173,6 +175,7 @@ impl World {
         self.store_comes();
         self.refusal = None;
         self.allow();
+        self.inject_nothing();
         self.create_agent();
         for number in 0..JOBS {
             self.unhold(number);

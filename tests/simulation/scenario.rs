@@ -4,8 +4,8 @@
 use std::collections::BTreeMap;
 
 use super::{
-    agents::Fate, api::Resource, bugs::Bug, collector::Cascade, faults::Fault, random::Random,
-    refusals::Forbidden,
+    agents::Fate, api::Resource, bugs::Bug, collector::Cascade, faults::Fault, injected::Injected,
+    random::Random, refusals::Forbidden,
 };
 
 /// Something that somebody does, at a moment of the agenda.
@@ -72,6 +72,9 @@ pub enum Deed {
     Unlabel(usize),
     /// Deletes a Job otherwise than kubectl does if nobody says how.
     Cascade(usize, Cascade),
+    /// A policy of the cluster puts this into all pods from now on.
+    Inject(Injected),
+    InjectNothing,
     StoreGoes,
     StoreComes,
     RenewCa,
@@ -204,6 +207,7 @@ impl Scenario {
                 }
                 Deed::Hold(job) => deeds.push((later, Deed::Unhold(job))),
                 Deed::Refuse(_) => deeds.push((later, Deed::Free)),
+                Deed::Inject(_) => deeds.push((later, Deed::InjectNothing)),
                 Deed::StoreGoes => deeds.push((later, Deed::StoreComes)),
                 Deed::Forbid(_) | Deed::Limit(_) => deeds.push((later, Deed::Allow)),
                 _ => {}
@@ -355,6 +359,7 @@ fn deed(random: &mut Random, job: usize, controllers: usize) -> Deed {
         41 => Deed::Unlabel(job),
         42 => Deed::Cascade(job, Cascade::Orphan),
         43 => Deed::Cascade(job, Cascade::Foreground),
+        36 => Deed::Inject(*random.pick(&Injected::ALL)),
         32 => Deed::Stranger(job, *random.pick(&[Likeness::Labels, Likeness::Name])),
         _ => Deed::Skew(controller, random.between(0, 7_200_000) as i64 - 3_600_000),
     }

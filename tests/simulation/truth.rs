@@ -10,6 +10,7 @@ use super::{
     api::{self, Key, Resource},
     collector::referenced,
     finalizers::holds,
+    injected::Injected,
     scenario::Deed,
     world::World,
 };
@@ -45,7 +46,9 @@ impl World {
             }
             Reason::OomKilled => ended("OOMKilled"),
             Reason::AgentCrashed => ended("Error"),
-            Reason::InvalidPod => self.checks.strangers || self.checks.unwritable,
+            Reason::InvalidPod => {
+                self.checks.strangers || self.checks.unwritable || self.init_failed
+            }
             Reason::ResumeFailed => {
                 job.spec.resume.is_some() || status.attempts.len() == MOST_ATTEMPTS as usize
             }
@@ -79,6 +82,7 @@ impl World {
                     | Deed::Pause(..)
                     | Deed::Mute(..)
                     | Deed::Refuse(_)
+                    | Deed::Inject(Injected::Gate)
             )
         };
         let crashes = |deed: &Deed| matches!(deed, Deed::Crash(_));

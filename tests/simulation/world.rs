@@ -20,6 +20,7 @@ use super::{
     collector::{Cascade, referenced},
     controllers::{Controller, Name},
     faults::Pending,
+    injected::Injected,
     lease::Lease,
     nodes::{NODES, Node, Step},
     random::Random,
@@ -82,6 +83,10 @@ pub struct World {
     pub pending: BTreeMap<u64, Pending>,
     /// Requests of controllers so far.
     pub calls: u64,
+    /// What a policy puts into the pods that are made now.
+    pub injected: Option<Injected>,
+    /// An init container of somebody else's has failed.
+    pub init_failed: bool,
     /// Names drawn by a planted bug.
     pub drawn: u64,
     /// Pods that the cluster itself took away, by name.
@@ -152,6 +157,8 @@ impl World {
             checks: Checks::default(),
             pending: BTreeMap::new(),
             calls: 0,
+            injected: None,
+            init_failed: false,
             drawn: 0,
             disrupted: BTreeSet::new(),
             refusal: None,

@@ -3,6 +3,7 @@
 use super::{
     super::{
         api::Resource,
+        injected::Injected,
         scenario::{Deed, Refusal, Scenario},
     },
     PAUSED, Story, WORKS, both, paused, story, then,
@@ -65,6 +66,52 @@ fn at_the_start() -> Vec<Story> {
             then(&[(5, Deed::Refuse(Refusal::Quota)), (100_000, Deed::Free)]),
             "Starting QuotaExceeded StartTimedOut",
             (1, 0, 32, 2),
+        ),
+        story(
+            "a gate holds it",
+            then(&[
+                (5, Deed::Inject(Injected::Gate)),
+                (20_000, Deed::InjectNothing),
+            ]),
+            "Starting Scheduling Starting Working Completed",
+            (1, 1, 10, 36),
+        ),
+        story(
+            "a gate is never taken off",
+            then(&[
+                (5, Deed::Inject(Injected::Gate)),
+                (100_000, Deed::InjectNothing),
+            ]),
+            "Starting Scheduling StartTimedOut",
+            (1, 0, 10, 2),
+        ),
+        story(
+            "a container before its agent fails",
+            then(&[
+                (5, Deed::Inject(Injected::FailingInit)),
+                (20_000, Deed::InjectNothing),
+            ]),
+            "Starting InvalidPod",
+            (1, 0, 6, 5),
+        ),
+        story(
+            "a container beside its agent never ends",
+            then(&[
+                (5, Deed::Inject(Injected::Beside)),
+                (50_000, Deed::InjectNothing),
+            ]),
+            "Starting Working Completed",
+            (1, 1, 9, 35),
+        ),
+        story(
+            "it is evicted with a container beside it that never ends",
+            then(&[
+                (5, Deed::Inject(Injected::Beside)),
+                (6_000, Deed::EvictPod(0)),
+                (80_000, Deed::InjectNothing),
+            ]),
+            "Starting Working Recovering Starting Working Completed",
+            (2, 2, 16, 36),
         ),
         story(
             "it starts at the last moment",
