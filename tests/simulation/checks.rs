@@ -214,7 +214,9 @@ impl World {
         let verdict = status
             .report_on(last)
             .and_then(|it| serde_json::from_str::<Verdict>(&it.verdict).ok());
-        if verdict.is_some_and(|it| it.reason == Reason::Completed) && last.outcome.is_none() {
+        // A word that comes after the end, as from a node that was silent, changes nothing.
+        let may_count = last.outcome.is_none() && !status.is_final();
+        if verdict.is_some_and(|it| it.reason == Reason::Completed) && may_count {
             self.checks.finished.insert(key);
         }
     }
