@@ -66,7 +66,11 @@ async fn an_agent_that_says_what_no_terminal_should_see_completes_and_its_status
     // The record is not a status: there it stands as the agent said it.
     let path = format!("/apis/herdctl.dev/output-v1/namespaces/{TEAM_A}/joboutputs/{job}/log");
     let record = kubectl_ok(&["get", "--raw", &path], "").await;
-    assert!(record.contains("a\u{7f}b"), "{record}");
+    let says = |line: &str| {
+        let event: Value = serde_json::from_str(line).unwrap();
+        event["type"] == "tool_result" && event["content"].as_str().unwrap().contains("a\u{7f}b")
+    };
+    assert!(record.lines().any(says), "{record}");
 }
 
 #[tokio::test]
