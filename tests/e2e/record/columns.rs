@@ -37,7 +37,9 @@ async fn turns_rise_in_a_watch_during_a_run_and_the_cost_comes_with_the_result()
     let columns: Vec<&str> = heading.split_whitespace().collect();
     assert_eq!(
         columns,
-        ["NAME", "STATUS", "EXIT", "AGENT", "TURNS", "COST", "AGE"]
+        [
+            "NAME", "STATUS", "EXIT", "REASON", "AGENT", "TURNS", "COST", "AGE"
+        ]
     );
     // Of TURNS and COST what is there; kubectl does not keep its columns where they were.
     let agent = team.get(&run.job).await.spec.agent;
@@ -109,6 +111,10 @@ async fn the_end_is_waited_for_and_told_in_full() {
     );
     let line = kubectl_ok(&["get", &name, "--no-headers"], "").await;
     let cells: Vec<&str> = line.split_whitespace().collect();
-    assert_eq!(&cells[1..3], ["completed", "success"], "{line}");
-    assert_eq!(cells[4], "4", "{line}");
+    assert_eq!(
+        &cells[1..4],
+        ["completed", "success", "Completed"],
+        "{line}"
+    );
+    assert_eq!(cells[5], "4", "{line}");
 }
