@@ -73,6 +73,7 @@ fn status(text: &str) -> JobStatus {
     JobStatus {
         phase: Some(Phase::Running),
         reason: Some(Reason::Working),
+        observed_generation: Some(1),
         message: Some(Clean::line(text, 1024)),
         result: Some(Text {
             text: Clean::lines(text, 2048),
