@@ -386,7 +386,7 @@ pub fn api_service(seen: &Seen) -> Finding {
         return Finding::bad(
             check,
             format!(
-                "the APIService {API_SERVICE} has no caBundle: no gateway has added its certificate"
+                "{API_SERVICE} is not available, so that no output can be read and no namespace of the cluster can be deleted: it has no caBundle, since no gateway has added its certificate"
             ),
         )
         .next("see what the gateways say: kubectl logs -A -l app.kubernetes.io/component=gateway");
