@@ -69,8 +69,14 @@ spec:
     let row = kubectl_ok(&["get", "hj", &job, "--no-headers"], "").await;
     let cells: Vec<&str> = row.split_whitespace().collect();
     assert_eq!(
-        cells[..4],
-        [job.as_str(), "completed", "success", agent.as_str()]
+        cells[..5],
+        [
+            job.as_str(),
+            "completed",
+            "success",
+            "Completed",
+            agent.as_str()
+        ]
     );
 }
 
