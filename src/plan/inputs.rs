@@ -140,8 +140,8 @@ fn model_of(job: &JobSpec, agent: &AgentSpec) -> Option<SetBy> {
 }
 
 fn base_url_from(agent: &AgentSpec) -> Option<String> {
-    let set = agent.env.iter().flatten();
-    let from = set.filter(|it| it.name == run::BASE_URL).next_back()?;
+    let mut set = agent.env.iter().flatten();
+    let from = set.rfind(|it| it.name == run::BASE_URL)?;
     let from = from.value_from.as_ref()?;
     let (kind, key) = match (&from.secret_key_ref, &from.config_map_key_ref) {
         (Some(key), _) => ("Secret", key),
