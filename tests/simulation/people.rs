@@ -165,6 +165,8 @@ impl World {
     fn create_again(&mut self, number: usize) {
         if self.create_job(number).code == 409 {
             self.after(200, 900, Event::Deed(Deed::CreateAgain(number)));
+        } else {
+            self.forget_refusals(&job(number).name);
         }
     }
 

@@ -75,6 +75,12 @@ impl World {
         })
     }
 
+    /// Another object of this name has tries of its own.
+    pub fn forget_refusals(&mut self, name: &str) {
+        let is_of = |path: &str| path.split('/').any(|part| part == name);
+        self.refused.0.retain(|(_, _, path), _| !is_of(path));
+    }
+
     /// What is refused is not tried again and again.
     pub fn note_refusal(&mut self, from: Process, request: &Request, answer: &Answer) {
         let key = (from, request.method.clone(), request.path.clone());

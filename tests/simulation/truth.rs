@@ -52,7 +52,8 @@ impl World {
             Reason::ResumeFailed => {
                 job.spec.resume.is_some() || status.attempts.len() == MOST_ATTEMPTS as usize
             }
-            Reason::TimedOut if self.is_skewed() => true,
+            // An end that could not be written for a while counts from when it was written.
+            Reason::TimedOut if self.is_skewed() || self.writes_were_refused() => true,
             Reason::StartTimedOut => self.may_start_late(status),
             Reason::RunnerError if self.checks.unwritable => true,
             Reason::RunnerError => ours.any(|it| it.end.as_ref().is_some_and(|end| end.code != 0)),
@@ -89,6 +90,11 @@ impl World {
         let deeds = || self.scenario.deeds.iter().map(|(_, deed)| deed);
         let troubles = self.scenario.faults.len() + deeds().filter(|deed| crashes(deed)).count();
         lost || deeds().any(long) || troubles >= MANY
+    }
+
+    fn writes_were_refused(&self) -> bool {
+        let refused = |deed: &Deed| matches!(deed, Deed::Forbid(_) | Deed::Limit(_));
+        self.scenario.deeds.iter().any(|(_, deed)| refused(deed))
     }
 
     pub fn is_skewed(&self) -> bool {
