@@ -25,7 +25,7 @@ use crate::{
     own::Own,
     status::{assert_ended, only_attempt, session, status},
     team::{Team, unique, variable},
-    wait::{RUN, SOON, until, until_gone, until_true},
+    wait::{RUN, SOON, until_gone, until_true},
 };
 
 /// A policy takes hold, or is let go of, within this time.
@@ -201,9 +201,6 @@ async fn a_policy_against_changes_of_pods_is_told_at_the_job_and_the_pod_goes_on
     })
     .await;
     policy.delete().await;
-    until(&team.pods(), &pod.pod, "let go", RUN, |pod| {
-        !pod.finalizers().iter().any(|name| name == POD_FINALIZER)
-    })
-    .await;
+    until_gone(&team.pods(), &pod.pod, &pod.uid.unwrap(), RUN).await;
     own.delete().await;
 }
