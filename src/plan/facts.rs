@@ -54,6 +54,8 @@ pub struct PodFacts {
     pub unschedulable: Option<Clean>,
     /// What keeps it from the scheduler, by name.
     pub gates: Vec<Clean>,
+    /// Since when its node gets its volumes and its network ready, while it does.
+    pub prepared_since: Option<DateTime<Utc>>,
     /// When its last container ended, if any has.
     pub ended: Option<DateTime<Utc>>,
     /// The certificates by which its sidecar knows the store.
@@ -163,6 +165,7 @@ impl From<&Pod> for PodFacts {
                 .flatten()
                 .map(|gate| words.line(&gate.name))
                 .collect(),
+            prepared_since: prepared_since(status),
             ended: last_end(status),
             store_ca: meta
                 .annotations
@@ -180,6 +183,16 @@ impl From<&Pod> for PodFacts {
             asked_image: None,
         }
     }
+}
+
+/// The node was chosen, and the kubelet says that containers can't be started yet.
+fn prepared_since(status: &PodStatus) -> Option<DateTime<Utc>> {
+    let is = |type_: &str, value: &str| {
+        let mut all = status.conditions.iter().flatten();
+        all.find(|it| it.type_ == type_ && it.status == value)
+    };
+    is("PodReadyToStartContainers", "False")?;
+    time(is("PodScheduled", "True")?.last_transition_time.as_ref())
 }
 
 fn last_end(status: &PodStatus) -> Option<DateTime<Utc>> {

@@ -5,7 +5,7 @@ mod container;
 
 use std::time::Duration;
 
-use chrono::{DateTime, Utc};
+use chrono::{DateTime, TimeDelta, Utc};
 
 pub(super) use self::container::ended;
 use super::facts::{Container, PodFacts, Role, State, Whose};
@@ -18,6 +18,10 @@ pub(super) const NOT_OURS: &str = "herdctl did not put it into the pod, a webhoo
 const MAX_NAMES_BYTES: usize = 256;
 /// Longest text of the kubelet's or the scheduler's before our own words.
 const MAX_QUOTE_BYTES: usize = 512;
+
+/// So long a node may take to get a pod's volumes and network ready before it is spoken of: attaching a
+/// volume takes its time.
+const PREPARATION: TimeDelta = TimeDelta::seconds(30);
 
 /// What keeps a pod from starting.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -83,7 +87,23 @@ pub fn of(pod: &PodFacts) -> Option<Trouble> {
             ),
         ));
     }
-    of_containers(pod)
+    of_containers(pod).or_else(|| of_preparation(pod))
+}
+
+/// Why its volumes or its network are not ready stands in Events of the kubelet alone.
+fn of_preparation(pod: &PodFacts) -> Option<Trouble> {
+    let since = pod.prepared_since?;
+    let node = pod.node.as_deref().unwrap_or("its node");
+    Some(Trouble {
+        from: Some(since + PREPARATION),
+        ..Trouble::passing(
+            Reason::Starting,
+            format!(
+                "{node} has not got the volumes or the network of pod {name} ready yet; what it waits for stands in its Events: kubectl get events --field-selector involvedObject.name={name}",
+                name = pod.name
+            ),
+        )
+    })
 }
 
 fn of_containers(pod: &PodFacts) -> Option<Trouble> {
@@ -411,6 +431,28 @@ mod tests {
             ),
             None
         );
+    }
+
+    #[test]
+    fn a_pod_whose_volumes_or_network_are_not_ready_is_spoken_of_after_a_while() {
+        let facts = |ready: &str, containers: Value| {
+            PodFacts::from(&pod(json!({"phase": "Pending", "conditions": [
+                {"type": "PodScheduled", "status": "True", "lastTransitionTime": "2027-01-15T08:00:00Z"},
+                {"type": "PodReadyToStartContainers", "status": ready},
+            ], "containerStatuses": containers})))
+        };
+        let creating = || json!([is("agent", waits("ContainerCreating"))]);
+        let trouble = of(&facts("False", creating())).unwrap();
+        let scheduled = DateTime::from_timestamp(1_800_000_000, 0).unwrap();
+        assert_eq!(trouble.from, Some(scheduled + PREPARATION));
+        assert!(!trouble.hopeless);
+        for words in ["node1", "volumes", "network", "involvedObject.name=hello-1"] {
+            assert!(trouble.message.contains(words), "{}", trouble.message);
+        }
+        assert_eq!(of(&facts("True", creating())), None);
+        // A word about a container says more.
+        let trouble = of(&facts("False", json!([is("agent", waits("ErrImagePull"))])));
+        assert_eq!(trouble.map(|it| it.reason), Some(Reason::ImagePull));
     }
 
     /// No requests are sent to an agent: whether its pod takes any is nothing to wait for.

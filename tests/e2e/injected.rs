@@ -7,13 +7,16 @@ use herdctl::api::{
     job::{Job, POD_FINALIZER},
     reason::{ExitReason, Reason},
 };
-use k8s_openapi::api::core::v1::Pod;
-use kube::api::{Patch, PatchParams};
+use k8s_openapi::api::core::v1::{ConfigMap, Pod};
+use kube::{
+    Api,
+    api::{DeleteParams, Patch, PatchParams, PostParams},
+};
 use serde_json::json;
 
 use crate::{
     status::{assert_ended, only_attempt, status},
-    team::Team,
+    team::{Team, namespace::TEAM_A},
     wait::{RUN, until},
 };
 
@@ -111,5 +114,21 @@ async fn a_scheduling_gate_is_named_and_the_job_runs_once_it_is_taken_off() {
         .await
         .unwrap();
     let done = team.finished(&job).await;
+    assert_ended(&done, ExitReason::Success, Reason::Completed);
+}
+
+#[tokio::test]
+async fn a_volume_that_can_not_be_mounted_is_spoken_of_and_the_job_runs_once_it_can() {
+    let team = Team::shared().await;
+    let job = team.job(&agent(&team, "missing-volume", "5m").await).await;
+    let waiting = names(&team, &job, "the volumes or the network").await;
+    assert_eq!(status(&waiting).reason, Some(Reason::Starting));
+    let bundle =
+        serde_json::from_value(json!({"metadata": {"name": "example-trust-bundle"}})).unwrap();
+    let maps: Api<ConfigMap> = Api::namespaced(team.client.clone(), TEAM_A);
+    maps.create(&PostParams::default(), &bundle).await.unwrap();
+    let done = team.finished(&job).await;
+    let params = DeleteParams::default();
+    maps.delete("example-trust-bundle", &params).await.unwrap();
     assert_ended(&done, ExitReason::Success, Reason::Completed);
 }
