@@ -9,7 +9,7 @@ use clap::{
 };
 
 use self::{
-    cluster::{Cluster, connect::Connection, plugin::Stdin},
+    cluster::{Cluster, connect::Connection, plugin::Stdin, warnings::Warnings},
     error::CliError,
     exit::Exit,
     out::Out,
@@ -91,21 +91,22 @@ enum Jobs {
 /// What every verb may need.
 struct Session {
     connection: Connection,
+    warnings: Warnings,
 }
 
 impl Session {
     async fn cluster(&self) -> Result<Cluster, CliError> {
-        self.connection.open(Stdin::Free).await
+        self.connection.open(Stdin::Free, &self.warnings).await
     }
 
     /// For a verb that has read a prompt already, perhaps from standard input.
     async fn cluster_after(&self, stdin: Stdin) -> Result<Cluster, CliError> {
-        self.connection.open(stdin).await
+        self.connection.open(stdin, &self.warnings).await
     }
 
     /// Only what the configuration says: nobody is asked, and no login is needed.
     fn cluster_unasked(&self) -> Result<Cluster, CliError> {
-        self.connection.look()
+        self.connection.look(&self.warnings)
     }
 }
 
@@ -137,6 +138,7 @@ pub fn main() -> ExitCode {
 async fn run(arguments: Arguments, out: &mut Out) -> Result<Exit, CliError> {
     let session = Session {
         connection: arguments.connection,
+        warnings: out.warnings.clone(),
     };
     match arguments.command {
         Command::Run(run) => run.run(&session, out).await,

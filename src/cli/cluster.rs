@@ -18,6 +18,7 @@ use self::{
 use super::{error::CliError, view::JobView};
 use crate::api::{agent::Agent, job::Job};
 
+mod again;
 mod certificates;
 pub mod connect;
 mod connector;
@@ -31,6 +32,7 @@ mod proxy;
 mod server;
 mod transport;
 mod trust;
+pub mod warnings;
 
 /// Whose fields these are, for `kubectl get --show-managed-fields`.
 const FIELD_MANAGER: &str = "herdctl";

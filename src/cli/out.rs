@@ -7,6 +7,7 @@ use serde::Serialize;
 
 use self::held::Held;
 use super::{
+    cluster::warnings::Warnings,
     error::CliError,
     style::{ColorChoice, Colour, Sign, Style},
 };
@@ -24,6 +25,8 @@ pub struct Out {
     pub words: Style,
     /// By which name this program was called: `herdctl`, or `kubectl herd`.
     pub program: &'static str,
+    /// What the API server warns of; printed with the next words, and at the end.
+    pub warnings: Warnings,
     open_line: OpenLine,
     /// Where data goes as long as it is not to be printed.
     held: Option<Held>,
@@ -47,6 +50,7 @@ impl Out {
             style: Style::of(&io::stdout(), color),
             words: Style::of(&io::stderr(), color),
             program,
+            warnings: Warnings::default(),
             open_line: OpenLine::None,
             held: None,
         }
@@ -114,7 +118,11 @@ impl Out {
 
     /// What was printed until now is to be seen now.
     pub fn flush(&mut self) -> Result<(), CliError> {
-        self.stdout.flush().map_err(CliError::output)
+        self.stdout.flush().map_err(CliError::output)?;
+        for warning in self.warnings.take() {
+            self.warn(warning.as_str());
+        }
+        Ok(())
     }
 
     /// A line for the person, not for the next program. That it can't be written is no reason to stop.

@@ -39,6 +39,8 @@ pub struct World {
     /// What the caller may not do with agents, Jobs and their output: `create jobs`.
     pub denied: Vec<&'static str>,
     pub faults: Vec<Fault>,
+    /// Headers of the answers to requests that contain a text: that text, name and value.
+    pub headers: Vec<(&'static str, &'static str, &'static str)>,
     /// What the patches that were taken said of the spec.
     pub patches: Vec<Value>,
     /// Status and spec of the Job that somebody else writes right before the next patches.
@@ -168,6 +170,11 @@ impl Cluster {
                 body,
             })
         });
+    }
+
+    /// Answers to requests that contain `to` have this header.
+    pub fn adds_header(&self, to: &'static str, name: &'static str, value: &'static str) {
+        self.change(|world| world.headers.push((to, name, value)));
     }
 
     /// The API server goes away with all its connections; none of them carries what comes after.

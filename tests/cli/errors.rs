@@ -454,3 +454,57 @@ async fn a_page_of_a_proxy_becomes_one_clean_line() {
     assert!(!ran.stderr.contains('\x1b'), "{ran:#?}");
     ran.says(&["because: <html> [2J<b>Bad Gateway</b> </html>"]);
 }
+
+#[tokio::test]
+async fn a_request_that_is_put_off_goes_out_again_when_the_api_server_says() {
+    let cluster = Cluster::start();
+    cluster.agent("reviewer");
+    let busy = status(429, "TooManyRequests", "too many requests", json!({}));
+    cluster.adds_header("/jobs", "retry-after", "1");
+    cluster.fail(
+        "POST /apis/herdctl.dev/v1alpha1/namespaces/team-a/jobs?",
+        2,
+        429,
+        busy,
+    );
+    let ran = cluster
+        .program
+        .run(&["run", "reviewer", "--name", "put-off"])
+        .await;
+    ran.exits(0);
+    assert_eq!(
+        cluster.count("POST /apis/herdctl.dev/v1alpha1/namespaces/team-a/jobs"),
+        3
+    );
+    assert_eq!(cluster.look().jobs.len(), 1);
+}
+
+#[tokio::test]
+async fn an_api_server_that_stays_overloaded_is_told_with_that_cause() {
+    let cluster = Cluster::start();
+    let busy = status(429, "TooManyRequests", "too many requests", json!({}));
+    cluster.adds_header("/jobs", "retry-after", "60");
+    cluster.fail("/jobs?", usize::MAX, 429, busy);
+    let ran = cluster.program.run(&["jobs", "list"]).await.exits(1);
+    ran.says(&["the API server is overloaded", "next: try again"]);
+    assert_eq!(cluster.count("/jobs?"), 1);
+}
+
+#[tokio::test]
+async fn what_the_api_server_warns_of_is_printed_once_and_not_as_data() {
+    let cluster = Cluster::start();
+    cluster.agent("reviewer");
+    cluster.adds_header(
+        "/jobs",
+        "warning",
+        r#"299 - "a prompt is \"required\" from June on""#,
+    );
+    let listed = cluster
+        .program
+        .run(&["jobs", "list", "-o", "json"])
+        .await
+        .exits(0);
+    assert_eq!(listed.stderr, "⚠ a prompt is \"required\" from June on\n");
+    let ran = cluster.program.run(&["run", "reviewer"]).await.exits(0);
+    assert_eq!(ran.stderr.matches("required").count(), 1, "{}", ran.stderr);
+}

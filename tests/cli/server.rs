@@ -60,6 +60,17 @@ impl Server {
 }
 
 async fn answer(State(shared): State<Shared>, request: Request) -> Response {
+    let asked = format!("{} {}", request.method(), request.uri());
+    let mut answer = answer_to(shared.clone(), request).await;
+    for (to, name, value) in &shared.world.lock().unwrap().headers {
+        if asked.contains(to) {
+            answer.headers_mut().append(*name, value.parse().unwrap());
+        }
+    }
+    answer
+}
+
+async fn answer_to(shared: Shared, request: Request) -> Response {
     let (parts, body) = request.into_parts();
     let path = parts.uri.path().to_owned();
     let query = parts.uri.query().unwrap_or_default().to_owned();

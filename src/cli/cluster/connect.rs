@@ -21,6 +21,7 @@ use super::{
     proxy::{Environment, Proxy},
     server::Server,
     transport::Way,
+    warnings::Warnings,
 };
 use crate::cli::{error::CliError, name::Name};
 
@@ -57,15 +58,15 @@ pub struct Who {
 
 impl Connection {
     /// Reads the configuration and logs in; a login plugin may ask a person. Nothing is sent yet.
-    pub async fn open(&self, stdin: Stdin) -> Result<Cluster, CliError> {
+    pub async fn open(&self, stdin: Stdin, warnings: &Warnings) -> Result<Cluster, CliError> {
         let settings = self.settings(stdin)?;
         settings.way.login.show().await?;
-        settings.cluster()
+        settings.cluster(warnings)
     }
 
     /// The same for what asks nobody.
-    pub fn look(&self) -> Result<Cluster, CliError> {
-        self.settings(Stdin::Taken)?.cluster()
+    pub fn look(&self, warnings: &Warnings) -> Result<Cluster, CliError> {
+        self.settings(Stdin::Taken)?.cluster(warnings)
     }
 
     fn settings(&self, stdin: Stdin) -> Result<Settings, CliError> {
@@ -97,10 +98,10 @@ impl Settings {
         self
     }
 
-    fn cluster(self) -> Result<Cluster, CliError> {
+    fn cluster(self, warnings: &Warnings) -> Result<Cluster, CliError> {
         let server = self.way.config.cluster_url.to_string();
         let namespace = self.way.config.default_namespace.clone();
-        let client = self.way.open().map_err(|error| {
+        let client = self.way.open(warnings.clone()).map_err(|error| {
             CliError::new("failed to connect to the cluster")
                 .because(super::explain::deepest(&error))
                 .next("see what the kubeconfig says of it: kubectl config view --minify")

@@ -22,11 +22,13 @@ use rustls::pki_types::ServerName;
 use tower::{BoxError, Layer, ServiceExt, service_fn};
 
 use super::{
+    again::{self, PATIENCE},
     certificates::Identity,
     connector::Connector,
     login::Login,
     proxy::{Kind, Proxy},
     trust::trust,
+    warnings::Warnings,
 };
 use crate::cli::error::CliError;
 
@@ -49,11 +51,13 @@ pub struct Way {
 pub struct NoLogin(pub CliError);
 
 impl Way {
-    pub fn open(self) -> Result<Client, kube::Error> {
+    /// A client. What the API server warns of is added to `warnings`.
+    pub fn open(self, warnings: Warnings) -> Result<Client, kube::Error> {
         let namespace = self.config.default_namespace.clone();
         let http = self.http(self.identity.as_ref())?;
         let sender = Arc::new(Sender {
             way: self,
+            warnings,
             http: Mutex::new((None, http)),
         });
         Ok(Client::new(
@@ -110,6 +114,7 @@ type HttpClient = Http<HttpsConnector<Connector>, Body>;
 
 struct Sender {
     way: Way,
+    warnings: Warnings,
     /// The plugin's certificate that these connections show.
     http: Mutex<(Option<Identity>, HttpClient)>,
 }
@@ -119,6 +124,22 @@ impl Sender {
         self: Arc<Self>,
         mut request: Request<Body>,
     ) -> Result<Response<Incoming>, BoxError> {
+        let mut patience = PATIENCE;
+        loop {
+            let (method, copy) = (request.method().clone(), again::copy(&request));
+            let response = self.send_once(request).await?;
+            self.warnings.note(response.headers());
+            let wait = again::wait(&method, response.status(), response.headers(), patience);
+            let Some((wait, copy)) = wait.zip(copy) else {
+                return Ok(response);
+            };
+            tokio::time::sleep(wait).await;
+            patience -= wait;
+            request = copy;
+        }
+    }
+
+    async fn send_once(&self, mut request: Request<Body>) -> Result<Response<Incoming>, BoxError> {
         let shown = self.way.login.show().await.map_err(NoLogin)?;
         let headers = request.headers_mut();
         if let Some(authorization) = shown.authorization {
