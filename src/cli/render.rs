@@ -49,6 +49,8 @@ pub struct Renderer {
     calls: Calls,
     parts: Parts,
     attempt: Attempt,
+    /// The message of the last error that was shown.
+    last_error: String,
 }
 
 /// What a reader of a whole record has in hands when its last line has come.
@@ -67,6 +69,7 @@ impl Renderer {
             calls: Calls::default(),
             parts: Parts::default(),
             attempt: Attempt::default(),
+            last_error: String::new(),
         }
     }
 
@@ -206,12 +209,15 @@ impl Renderer {
         Ok(true)
     }
 
-    fn error(&self, head: &Head, event: &Event, out: &mut Out) -> Result<bool, CliError> {
+    fn error(&mut self, head: &Head, event: &Event, out: &mut Out) -> Result<bool, CliError> {
         let sign = out.style.paint(Colour::Red, out.style.sign(Sign::Failed));
-        let message = event.text("/message");
+        // The end of a run quotes the error that led to it, which stands right above.
+        let quoted = format!(" (“{}”)", self.last_error);
+        let message = event.text("/message").replacen(&quoted, "", 1);
+        event.text("/message").clone_into(&mut self.last_error);
         let code = event.text("/code");
         let text = if code.is_empty() {
-            message.to_owned()
+            message
         } else {
             format!("{code}: {message}")
         };
