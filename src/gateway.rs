@@ -26,7 +26,7 @@ use std::{io, net::SocketAddr, path::PathBuf, sync::Arc, time::Duration};
 
 use chrono::Utc;
 use rustls::ServerConfig;
-use tokio::{net::TcpListener, sync::watch, time::sleep};
+use tokio::{sync::watch, time::sleep};
 use tracing::{error, info, warn};
 
 use self::{
@@ -43,7 +43,7 @@ use self::{
 use crate::{
     https::{self, Limits},
     kubernetes::{ConnectError, connect},
-    process::{raise_descriptor_limit, serve_probes, terminated},
+    process::{listen, raise_descriptor_limit, serve_probes, terminated},
 };
 
 /// A follower is a connection. The API server keeps idle ones for 90 s and closes them first.
@@ -134,7 +134,7 @@ pub async fn run(options: Options) -> Result<(), GatewayError> {
     };
 
     let address = options.listen;
-    let listener = TcpListener::bind(address)
+    let listener = listen(address)
         .await
         .map_err(|source| GatewayError::Listen { address, source })?;
     let tls = tls(served, front_proxy)?;

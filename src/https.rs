@@ -30,6 +30,7 @@ use tokio_rustls::TlsAcceptor;
 use tokio_rustls::server::TlsStream;
 use tracing::{debug, warn};
 
+use crate::process::canonical;
 use seats::{Seat, Seats};
 
 mod seats;
@@ -103,6 +104,7 @@ pub async fn serve(
             () = told(&mut stop) => break,
             seat = seats.take() => seat,
         };
+        let address = canonical(address);
         let acceptor = TlsAcceptor::from(tls.borrow().clone());
         let (router, mut stop) = (router.clone(), stop.clone());
         connections.spawn(async move {

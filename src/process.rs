@@ -3,12 +3,15 @@
 
 use std::{
     io::{self, Write},
-    net::SocketAddr,
+    net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr},
 };
 
 use axum::{Router, http::StatusCode, routing::get};
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
-use tokio::signal::unix::{SignalKind, signal};
+use tokio::{
+    net::TcpListener,
+    signal::unix::{SignalKind, signal},
+};
 
 use crate::api::json;
 
@@ -28,6 +31,22 @@ impl<W: Write> Write for PlainLog<W> {
     }
 }
 
+/// Listens there. `[::]` takes connections of both families, so that it does for any cluster; where the node
+/// has no IPv6 at all, it takes those of IPv4.
+pub async fn listen(address: SocketAddr) -> io::Result<TcpListener> {
+    let bound = TcpListener::bind(address).await;
+    if bound.is_ok() || address.ip() != IpAddr::from(Ipv6Addr::UNSPECIFIED) {
+        return bound;
+    }
+    let narrow = SocketAddr::from((Ipv4Addr::UNSPECIFIED, address.port()));
+    TcpListener::bind(narrow).await.or(bound)
+}
+
+/// The address as its family writes it: one of IPv4 comes to a listener of both in IPv6's clothes.
+pub fn canonical(address: SocketAddr) -> SocketAddr {
+    SocketAddr::new(address.ip().to_canonical(), address.port())
+}
+
 /// Answers `/healthz` for a process that runs, and `/readyz` by `not_ready`: what it waits for, in words,
 /// or nothing. Serves until the process ends.
 pub async fn serve_probes<F>(address: SocketAddr, not_ready: F) -> std::io::Result<()>
@@ -44,7 +63,7 @@ where
     let router = Router::new()
         .route("/healthz", get(|| async { "ok" }))
         .route("/readyz", get(readyz));
-    axum::serve(tokio::net::TcpListener::bind(address).await?, router).await
+    axum::serve(listen(address).await?, router).await
 }
 
 /// Lets the process have as many descriptors as it may: a connection and a file are one each, and a
@@ -84,5 +103,17 @@ mod tests {
         assert!(text.chars().all(is_plain), "{text:?}");
         let read: serde_json::Value = serde_json::from_str(&text).unwrap();
         assert_eq!(read, line);
+    }
+
+    #[tokio::test]
+    async fn a_listener_on_every_address_takes_both_families() {
+        let listener = listen("[::]:0".parse().unwrap()).await.unwrap();
+        let port = listener.local_addr().unwrap().port();
+        for to in ["127.0.0.1", "::1"] {
+            let to = SocketAddr::new(to.parse().unwrap(), port);
+            let _stream = tokio::net::TcpStream::connect(to).await.unwrap();
+            let (_, from) = listener.accept().await.unwrap();
+            assert_eq!(canonical(from).ip(), to.ip());
+        }
     }
 }

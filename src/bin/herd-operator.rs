@@ -78,7 +78,7 @@ struct ControllerArguments {
     #[arg(long, value_name = "NAME")]
     store_ca_config_map: String,
     /// Where /healthz and /readyz are answered.
-    #[arg(long, value_name = "ADDRESS", default_value = "0.0.0.0:8080")]
+    #[arg(long, value_name = "ADDRESS", default_value = "[::]:8080")]
     listen: SocketAddr,
     /// The Lease by which replicas agree on who writes.
     #[arg(long, value_name = "NAME", default_value = "herd-controller")]
@@ -94,10 +94,10 @@ struct ControllerArguments {
 #[derive(Args)]
 struct GatewayArguments {
     /// Where the API server reaches the aggregated API, by HTTPS.
-    #[arg(long, value_name = "ADDRESS", default_value = "0.0.0.0:10250")]
+    #[arg(long, value_name = "ADDRESS", default_value = "[::]:10250")]
     listen: SocketAddr,
     /// Where /healthz and /readyz are answered.
-    #[arg(long, value_name = "ADDRESS", default_value = "0.0.0.0:8080")]
+    #[arg(long, value_name = "ADDRESS", default_value = "[::]:8080")]
     probes: SocketAddr,
     /// Where the output store is: https://HOST:PORT.
     #[arg(long, value_name = "URL")]
@@ -128,10 +128,10 @@ struct StoreArguments {
     #[arg(long, value_name = "FOLDER", default_value = "/data")]
     data: PathBuf,
     /// Where shippers and the gateway are served, by HTTPS.
-    #[arg(long, value_name = "ADDRESS", default_value = "0.0.0.0:8443")]
+    #[arg(long, value_name = "ADDRESS", default_value = "[::]:8443")]
     listen: SocketAddr,
     /// Where /healthz and /readyz are answered.
-    #[arg(long, value_name = "ADDRESS", default_value = "0.0.0.0:8080")]
+    #[arg(long, value_name = "ADDRESS", default_value = "[::]:8080")]
     probes: SocketAddr,
     /// The Service by which the store is reached.
     #[arg(long, value_name = "NAME", default_value = "herd-store")]

@@ -16,7 +16,6 @@ use std::{
 use chrono::Utc;
 use kube::Client;
 use tokio::{
-    net::TcpListener,
     sync::{mpsc, watch},
     task::JoinHandle,
 };
@@ -39,7 +38,7 @@ use super::{
 use crate::{
     https::{self, Limits},
     kubernetes::{ConnectError, connect},
-    process::{raise_descriptor_limit, serve_probes, terminated},
+    process::{listen, raise_descriptor_limit, serve_probes, terminated},
 };
 
 /// The folder of the certificate authorities on the volume. No namespace has such a name.
@@ -130,7 +129,7 @@ pub async fn run(options: Options) -> Result<(), RunError> {
         address: options.listen,
         source,
     };
-    let listener = TcpListener::bind(options.listen).await.map_err(failed)?;
+    let listener = listen(options.listen).await.map_err(failed)?;
     let (stop_sender, stop) = watch::channel(false);
     let router = http::router(records, Arc::new(gatekeeper));
     let mut server = tokio::spawn(https::serve(listener, serving, router, LIMITS, stop));

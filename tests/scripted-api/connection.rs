@@ -8,6 +8,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use axum::extract::connect_info::Connected;
 use axum::serve::{IncomingStream, Listener};
+use herdctl::process;
 use tokio::net::{TcpListener, TcpStream};
 
 use crate::App;
@@ -57,6 +58,7 @@ impl Listener for Door {
 
     async fn accept(&mut self) -> (TcpStream, Peer) {
         let (stream, address) = Listener::accept(&mut self.listener).await;
+        let address = process::canonical(address);
         // A line of a slow scenario is to arrive when it is sent; without it, it only comes late.
         let _ = stream.set_nodelay(true);
         let open = Arc::new(Open {

@@ -26,7 +26,7 @@ use axum::extract::DefaultBodyLimit;
 use axum::routing::{get, post};
 use chrono::{SecondsFormat, Utc};
 use clap::Parser;
-use tokio::net::TcpListener;
+use herdctl::process;
 use tokio::signal::unix::{SignalKind, signal};
 
 use crate::connection::{Door, Peer};
@@ -41,7 +41,7 @@ const BODY_LIMIT: usize = 32 << 20;
 #[derive(Parser)]
 struct Arguments {
     /// Address to listen on
-    #[arg(long, default_value = "0.0.0.0:8080")]
+    #[arg(long, default_value = "[::]:8080")]
     listen: SocketAddr,
 }
 
@@ -90,7 +90,7 @@ impl App {
 async fn main() -> io::Result<()> {
     let Arguments { listen } = Arguments::parse();
     let app = Arc::new(App::new());
-    let listener = TcpListener::bind(listen).await?;
+    let listener = process::listen(listen).await?;
     app.log(format_args!("listening on {}", listener.local_addr()?));
     let mut terminated = signal(SignalKind::terminate())?;
     let mut interrupted = signal(SignalKind::interrupt())?;
