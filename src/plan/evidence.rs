@@ -9,7 +9,7 @@ mod kubernetes;
 use chrono::{DateTime, Utc};
 
 use self::asked::asked_for;
-pub use self::asked::{Asked, cancelled, end_asked_for, suspended};
+pub use self::asked::{Asked, cancelled, end_asked_for, not_in_time, suspended};
 use super::{
     facts::{AgentState, Ended, PodFacts},
     outcome::Outcome,

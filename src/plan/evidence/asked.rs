@@ -1,6 +1,9 @@
 //! What was wanted of a Job: by people, by its deadlines and by its Agent's end. And the ends that follow.
 
-use crate::{api::reason::Reason, plan::outcome::Outcome};
+use crate::{
+    api::reason::Reason,
+    plan::{facts::PodFacts, outcome::Outcome},
+};
 
 /// What people and deadlines want of a Job whose pod lives or lived.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -74,17 +77,31 @@ pub fn cancelled() -> Outcome {
     }
 }
 
+/// What an end by the startDeadline begins with.
+const OVERDUE: &str = "the agent had not started by its startDeadline";
+
+/// Said of a pod that was still on its way when its time was over.
+pub fn not_in_time(pod: &PodFacts) -> String {
+    let node = pod.node.as_deref().unwrap_or("its node");
+    let image = pod.agent_image.as_deref().unwrap_or("its image");
+    format!(
+        "{OVERDUE}: {node} was still pulling {image} or creating the containers of pod {name}; see kubectl get events --field-selector involvedObject.name={name}, then create another Job or raise spec.startDeadline of the Agent",
+        name = pod.name
+    )
+}
+
 fn start_overdue(pod: &str, waited_for: Option<(Reason, &str)>) -> Outcome {
     let (reason, message) = match waited_for {
         Some((Reason::ImagePull, why)) => (Reason::ImageUnavailable, why.to_owned()),
+        Some((_, why)) if why.starts_with(OVERDUE) => (Reason::StartTimedOut, why.to_owned()),
         Some((_, why)) => (
             Reason::StartTimedOut,
-            format!("the agent had not started by its startDeadline; what it waited for: {why}"),
+            format!("{OVERDUE}; what it waited for: {why}"),
         ),
         None => (
             Reason::StartTimedOut,
             format!(
-                "the agent had not started by its startDeadline, and nothing said why; see kubectl get events --field-selector involvedObject.name={pod}"
+                "{OVERDUE}, and nothing said why; see kubectl get events --field-selector involvedObject.name={pod}, then create another Job"
             ),
         ),
     };

@@ -91,7 +91,7 @@ fn with_pod(
         Conclusion::Alive if asked.start_overdue && !pod.deleting && !seen.pod_is_live => {
             Action::LookUpPod
         }
-        Conclusion::Alive if asked.start_overdue => remove(job, status, pod),
+        Conclusion::Alive if asked.start_overdue => give_up(job, status, pod, asked, means),
         Conclusion::Alive if asked.suspend => pause(job, status, pod, means),
         Conclusion::Alive if ending::knows_an_old_store(seen, pod, means) => Action::RenewStoreCa {
             name: pod.name.clone(),
@@ -125,6 +125,28 @@ fn stop(
         return Action::WriteStatus(Box::new(next));
     }
     remove(job, status, pod)
+}
+
+/// Why the agent did not start in time stands in the status before its pod goes: the kubelet may hold it as
+/// long as it pulls an image, and a pod that is gone says nothing any more.
+fn give_up(
+    job: &Job,
+    status: &JobStatus,
+    pod: &PodFacts,
+    asked: Asked<'_>,
+    means: Means<'_>,
+) -> Action {
+    if asked.waited_for.is_some() || pod.deleting {
+        return remove(job, status, pod);
+    }
+    let (reason, message) = match trouble::of(pod) {
+        Some(Trouble {
+            reason, message, ..
+        }) => (reason, message),
+        None => (Reason::Starting, evidence::not_in_time(pod)),
+    };
+    let next = status::waiting(job, pod, reason, &message, means.now);
+    Action::WriteStatus(Box::new(next))
 }
 
 /// That the Job is to pause stands in the status first too: from then on the pod's end is a pause, and

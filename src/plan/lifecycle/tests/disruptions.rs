@@ -118,6 +118,7 @@ fn each_attempt_has_a_start_deadline_of_its_own() {
         after(&on, starting.clone(), at(1020)),
         Action::Wait(Some(Duration::from_secs(40)))
     );
+    let on = written(&on, asked(&on, starting.clone(), at(1060)));
     let delete = asked(&on, starting, at(1060));
     assert!(matches!(delete, Action::DeletePod { .. }), "{delete:?}");
     let dead = of_attempt(2, pod_removed());

@@ -151,13 +151,19 @@ fn a_pod_that_does_not_start_is_ended_at_its_deadline_and_not_before() {
         next(&job, None, starting.clone(), at(60)),
         Action::LookUpPod
     );
-    let delete = asked(&job, starting, at(60));
+    let why = written(&job, asked(&job, starting.clone(), at(60)));
+    assert_eq!(reason(&why), Some(Reason::Starting));
+    assert!(message(&why).contains("startDeadline"), "{}", message(&why));
+    let delete = asked(&why, starting, at(60));
     assert!(matches!(delete, Action::DeletePod { .. }), "{delete:?}");
     let started = written(&job, asked(&job, seen(pod_running()), at(60)));
     assert_eq!(reason(&started), Some(Reason::Working));
     let dead = pod_removed();
-    let done = written(&job, next(&job, None, seen(dead), at(61)));
+    let done = written(&job, next(&job, None, seen(dead.clone()), at(61)));
     assert_eq!(reason(&done), Some(Reason::StartTimedOut));
+    let done = written(&why, next(&why, None, seen(dead), at(61)));
+    assert_eq!(reason(&done), Some(Reason::StartTimedOut));
+    assert_eq!(message(&done), message(&why));
 }
 
 #[test]
