@@ -82,6 +82,9 @@ pub struct RunInputs {
     /// Where [`BASE_URL`] comes from, if that is an object whose content is not for everybody to read.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub base_url_from: Option<String>,
+    /// Which field gives the key, for the words about one that is wrong.
+    #[serde(default)]
+    pub key_from: KeyFrom,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub fallback_model: Option<String>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -105,6 +108,25 @@ pub struct RunInputs {
     /// Seconds between TERM and KILL.
     #[serde(with = "seconds")]
     pub cancel_grace: Duration,
+}
+
+/// The variables in which the CLI looks for a key.
+pub const KEYS: [&str; 3] = [
+    "ANTHROPIC_API_KEY",
+    "ANTHROPIC_AUTH_TOKEN",
+    "CLAUDE_CODE_OAUTH_TOKEN",
+];
+
+/// Which field of the Agent gives the key.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub enum KeyFrom {
+    /// `spec.credentials`.
+    #[default]
+    Credentials,
+    /// `spec.env`, which goes before it.
+    Env,
+    Nothing,
 }
 
 /// Whose spec a setting comes from.

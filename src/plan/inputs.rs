@@ -5,7 +5,7 @@ use crate::{
     api::{
         agent::AgentSpec,
         job::JobSpec,
-        run::{self, Resume, RunInputs, SetBy},
+        run::{self, KeyFrom, Resume, RunInputs, SetBy},
     },
     plan::settings::Deadlines,
 };
@@ -17,6 +17,8 @@ pub enum InputsError {
         "neither the Job nor Agent {agent} has a prompt: set spec.prompt of the Agent, the Job then starts by itself"
     )]
     NoPrompt { agent: String },
+    #[error("{field} holds nothing but blanks: write a prompt there and create another Job")]
+    Blank { field: String },
     #[error(
         "the prompts of the Job and its Agent are too large together: {bytes} bytes with all inputs, at most {max} fit; shorten spec.prompt, spec.resumePrompt, spec.systemPrompt or spec.appendSystemPrompt and create another Job"
     )]
@@ -63,6 +65,7 @@ pub fn inputs(
     let opening = opening(job, agent).ok_or_else(|| InputsError::NoPrompt {
         agent: job.agent.clone(),
     })?;
+    not_blank(job, agent)?;
     no_nul(agent)?;
     let inputs = RunInputs {
         job: run.job.to_owned(),
@@ -81,6 +84,7 @@ pub fn inputs(
         model: job.model.clone().or_else(|| agent.model.clone()),
         model_of: model_of(job, agent),
         base_url_from: base_url_from(agent),
+        key_from: key_from(agent),
         fallback_model: agent.fallback_model.clone(),
         max_turns: agent.max_turns,
         max_budget_usd: agent.max_budget_usd,
@@ -99,6 +103,29 @@ pub fn inputs(
         });
     }
     Ok(text)
+}
+
+/// The CLI ends with an error where all that it is told is blank.
+fn not_blank(job: &JobSpec, agent: &AgentSpec) -> Result<(), InputsError> {
+    let task = match &job.prompt {
+        Some(own) => ("spec.prompt of the Job".to_owned(), Some(own)),
+        None => (
+            format!("spec.prompt of Agent {}", job.agent),
+            agent.prompt.as_ref(),
+        ),
+    };
+    let said = (
+        "spec.resumePrompt of the Job".to_owned(),
+        job.resume_prompt.as_ref(),
+    );
+    let is_blank = |text: &str| text.chars().all(|c| c.is_whitespace() || c == '\u{feff}');
+    match [task, said]
+        .into_iter()
+        .find(|(_, text)| text.is_some_and(|it| is_blank(it)))
+    {
+        Some((field, _)) => Err(InputsError::Blank { field }),
+        None => Ok(()),
+    }
 }
 
 /// What goes to the CLI as an argument ends at the first NUL.
@@ -137,6 +164,17 @@ fn no_nul(agent: &AgentSpec) -> Result<(), InputsError> {
 fn model_of(job: &JobSpec, agent: &AgentSpec) -> Option<SetBy> {
     let of_agent = || agent.model.as_ref().map(|_| SetBy::Agent);
     job.model.as_ref().map(|_| SetBy::Job).or_else(of_agent)
+}
+
+fn key_from(agent: &AgentSpec) -> KeyFrom {
+    let mut set = agent.env.iter().flatten();
+    if set.any(|it| run::KEYS.contains(&it.name.as_str())) {
+        return KeyFrom::Env;
+    }
+    match agent.credentials {
+        Some(_) => KeyFrom::Credentials,
+        None => KeyFrom::Nothing,
+    }
 }
 
 fn base_url_from(agent: &AgentSpec) -> Option<String> {
@@ -224,6 +262,59 @@ mod tests {
             let (model_of, from) = with(of_job, of_agent, from);
             assert_eq!((model_of, from.as_deref()), expected);
         }
+    }
+
+    #[test]
+    fn a_prompt_of_blanks_is_refused_by_its_field() {
+        let with = |own: Option<&str>, agents: Option<&str>, said: Option<&str>| {
+            let job = JobSpec {
+                prompt: own.map(str::to_owned),
+                resume_prompt: said.map(str::to_owned),
+                ..job()
+            };
+            let agent = AgentSpec {
+                prompt: agents.map(str::to_owned),
+                ..AgentSpec::default()
+            };
+            text(&job, &agent)
+                .map(|_| ())
+                .map_err(|error| error.to_string())
+        };
+        for blank in [" ", "\n\t", "\u{feff}\r\n", "\u{3000}\u{a0}"] {
+            for (own, agents, said, field) in [
+                (Some(blank), Some("a"), None, "spec.prompt of the Job"),
+                (None, Some(blank), None, "spec.prompt of Agent reviewer"),
+                (Some("a"), None, Some(blank), "spec.resumePrompt of the Job"),
+            ] {
+                let error = with(own, agents, said).unwrap_err();
+                assert!(error.starts_with(field), "{error}");
+            }
+        }
+        assert_eq!(with(Some("a"), Some(" "), None), Ok(()));
+    }
+
+    #[test]
+    fn which_field_gives_the_key_is_passed_on() {
+        let with = |spec: serde_json::Value| {
+            let agent: AgentSpec = serde_json::from_value(spec).unwrap();
+            let job = JobSpec {
+                prompt: Some("p".into()),
+                ..job()
+            };
+            let inputs: RunInputs = serde_json::from_str(&text(&job, &agent).unwrap()).unwrap();
+            inputs.key_from
+        };
+        let credentials = serde_json::json!({"secretRef": {"name": "claude", "key": "apiKey"}});
+        let env = serde_json::json!([{"name": "ANTHROPIC_AUTH_TOKEN", "value": "x"}]);
+        assert_eq!(with(serde_json::json!({})), KeyFrom::Nothing);
+        assert_eq!(
+            with(serde_json::json!({"credentials": credentials})),
+            KeyFrom::Credentials
+        );
+        assert_eq!(
+            with(serde_json::json!({"credentials": credentials, "env": env})),
+            KeyFrom::Env
+        );
     }
 
     #[test]

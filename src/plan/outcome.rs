@@ -6,7 +6,7 @@ mod run;
 use crate::api::reason::{ExitReason, Phase, Reason};
 
 pub use base_url::BaseUrl;
-pub use run::{RunFacts, Setup, of_result, of_run, turns_of};
+pub use run::{Key, RunFacts, Setup, of_result, of_run, turns_of};
 
 /// The end of a Job as its status tells it.
 #[derive(Clone, Debug, PartialEq, Eq)]

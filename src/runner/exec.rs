@@ -43,11 +43,11 @@ use super::signals::Signals;
 use super::translate::{Ended, RunIdentity};
 use crate::api::event;
 use crate::api::reason::Phase;
-use crate::api::run::{BASE_URL, RunInputs, path};
+use crate::api::run::{BASE_URL, KEYS, RunInputs, path};
 use crate::api::runner_exit::RunnerExit;
 use crate::api::text::{Clean, LONGEST};
 use crate::api::verdict::{StoppedBy, Verdict};
-use crate::plan::outcome::BaseUrl;
+use crate::plan::outcome::{BaseUrl, Key};
 
 /// What the spool may hold of what the store doesn't have yet: what its volume may (see `plan::pod`),
 /// less what comes after the agent was paused.
@@ -217,6 +217,12 @@ fn identity(inputs: &RunInputs, begin: &Begin<'_>) -> RunIdentity {
         base_url: env::var(BASE_URL)
             .ok()
             .map(|url| BaseUrl::new(&url, inputs.base_url_from.as_deref())),
+        key: Key {
+            from: inputs.key_from,
+            empty: KEYS
+                .iter()
+                .all(|name| env::var_os(name).is_none_or(|it| it.is_empty())),
+        },
         cost_before_usd: match begin {
             Begin::GoOn { cost_usd, .. } => *cost_usd,
             Begin::Anew | Begin::Impossible(_) => None,

@@ -8,7 +8,7 @@ use crate::api::event;
 use crate::api::run::SetBy;
 use crate::api::text::Clean;
 use crate::api::verdict::{ProcessExit, StoppedBy, Verdict};
-use crate::plan::outcome::{BaseUrl, Setup};
+use crate::plan::outcome::{BaseUrl, Key, Setup};
 use lines::{Lines, PART_BYTES};
 use stream::Stream;
 
@@ -38,6 +38,7 @@ pub struct RunIdentity {
     pub model_of: Option<SetBy>,
     /// Where the CLI was told to find the API, where it was told so.
     pub base_url: Option<BaseUrl>,
+    pub key: Key,
     /// What the session had cost before this run, where it is continued.
     pub cost_before_usd: Option<f64>,
 }
@@ -48,6 +49,7 @@ impl RunIdentity {
         Setup {
             model_of: self.model_of,
             base_url: self.base_url.as_ref(),
+            key: self.key,
         }
     }
 }

@@ -3,7 +3,7 @@
 
 use super::{BaseUrl, Outcome};
 use crate::api::reason::Reason;
-use crate::api::run::SetBy;
+use crate::api::run::{KeyFrom, SetBy};
 use crate::api::text::Clean;
 use crate::api::verdict::{ProcessExit, ResultLine, StoppedBy};
 
@@ -31,6 +31,15 @@ pub struct Setup<'a> {
     pub model_of: Option<SetBy>,
     /// Absent where the API is the CLI's own choice.
     pub base_url: Option<&'a BaseUrl>,
+    pub key: Key,
+}
+
+/// The key that the agent was given, as far as it may be spoken of.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Key {
+    pub from: KeyFrom,
+    /// None of the variables has a value in which the CLI looks for one.
+    pub empty: bool,
 }
 
 /// The one outcome of a run. First what the runner did to it, then how the process ended, then what the

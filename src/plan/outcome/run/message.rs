@@ -2,9 +2,9 @@
 
 use std::borrow::Cow;
 
-use super::{BaseUrl, Clean, RunFacts};
+use super::{BaseUrl, Clean, Key, RunFacts};
 use crate::api::reason::Reason;
-use crate::api::run::SetBy;
+use crate::api::run::{KeyFrom, SetBy};
 use crate::api::verdict::{ProcessExit, StoppedBy};
 
 /// At most this many bytes: it stands in a status, a condition and an event.
@@ -70,13 +70,7 @@ fn words(reason: Reason, facts: &RunFacts) -> (String, Cow<'static, str>) {
             "the agent spent its budget".into(),
             "raise spec.maxBudgetUSD of the Agent or give it less to do, then run a new Job",
         ),
-        Reason::AuthenticationFailed => (
-            match status {
-                Some(status) => format!("the API answered {status} to the agent's key"),
-                None => "the agent has no valid key for the API".into(),
-            },
-            "put a valid key in the Secret that spec.credentials of the Agent names, then run a new Job",
-        ),
+        Reason::AuthenticationFailed => return key(facts),
         Reason::CreditExhausted => (
             "the account of the agent's key has no credit left".into(),
             "add credit, or name another key in spec.credentials of the Agent, then run a new Job",
@@ -116,6 +110,32 @@ fn words(reason: Reason, facts: &RunFacts) -> (String, Cow<'static, str>) {
         ),
         // ApiError, and nothing else that a run alone can come to.
         _ => return api_error(facts),
+    };
+    (what, next.into())
+}
+
+/// What is wrong with the key is put right in the field that gives it.
+fn key(facts: &RunFacts) -> (String, Cow<'static, str>) {
+    let Key { from, empty } = facts.setup.key;
+    let what = match (status(facts), from) {
+        (_, KeyFrom::Nothing) if empty => "the agent has no key for the API".into(),
+        _ if empty => "the agent's key is empty".into(),
+        (Some(status), _) => format!("the API answered {status} to the agent's key"),
+        (None, _) => "the agent has no valid key for the API".into(),
+    };
+    let next = match from {
+        KeyFrom::Credentials => {
+            "put a valid key in the Secret that spec.credentials of the Agent names, then run a new Job"
+        }
+        KeyFrom::Env => {
+            "correct the key in spec.env of the Agent, which is used instead of spec.credentials, then run a new Job"
+        }
+        KeyFrom::Nothing if empty => {
+            "set spec.credentials of the Agent to a Secret that holds a key, then run a new Job"
+        }
+        KeyFrom::Nothing => {
+            "correct the key in the chart's value agent.env, or set spec.credentials of the Agent, then run a new Job"
+        }
     };
     (what, next.into())
 }

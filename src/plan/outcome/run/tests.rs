@@ -444,7 +444,14 @@ fn a_404_names_the_model_where_it_was_set_and_the_url_that_was_given() {
             "correct spec.model",
         ),
     ] {
-        let outcome = answered(404, Setup { model_of, base_url });
+        let outcome = answered(
+            404,
+            Setup {
+                model_of,
+                base_url,
+                ..Setup::default()
+            },
+        );
         assert_eq!(outcome.reason, reason, "{}", outcome.message);
         assert!(
             outcome.message.contains(says),
@@ -462,11 +469,50 @@ fn a_404_names_the_model_where_it_was_set_and_the_url_that_was_given() {
 }
 
 #[test]
+fn a_key_is_put_right_where_it_comes_from() {
+    for (from, empty, what, next) in [
+        (
+            KeyFrom::Credentials,
+            false,
+            "answered 401",
+            "spec.credentials",
+        ),
+        (
+            KeyFrom::Credentials,
+            true,
+            "key is empty",
+            "spec.credentials",
+        ),
+        (KeyFrom::Env, false, "answered 401", "key in spec.env"),
+        (KeyFrom::Env, true, "key is empty", "key in spec.env"),
+        (KeyFrom::Nothing, true, "has no key", "set spec.credentials"),
+        (KeyFrom::Nothing, false, "answered 401", "agent.env"),
+    ] {
+        let key = Key { from, empty };
+        let outcome = answered(
+            401,
+            Setup {
+                key,
+                ..Setup::default()
+            },
+        );
+        assert_eq!(outcome.reason, Reason::AuthenticationFailed);
+        for words in [what, next] {
+            assert!(
+                outcome.message.contains(words),
+                "{key:?}: {}",
+                outcome.message
+            );
+        }
+    }
+}
+
+#[test]
 fn an_error_of_the_api_names_its_own_cause() {
     let at = BaseUrl::new("http://gw.team-a.svc:8080", None);
     let setup = Setup {
-        model_of: None,
         base_url: Some(&at),
+        ..Setup::default()
     };
     for (status, says, says_not) in [
         (
