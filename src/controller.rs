@@ -11,6 +11,8 @@ pub mod caches;
 #[doc(hidden)]
 pub mod cluster;
 #[doc(hidden)]
+pub mod creations;
+#[doc(hidden)]
 pub mod leader;
 #[doc(hidden)]
 pub mod orphans;
@@ -45,6 +47,7 @@ use self::{
     announce::Announcer,
     backoff::Backoff,
     cluster::Cluster,
+    creations::Creations,
     leader::{Leader, LeaseOptions},
     recent::Recent,
     reconcile::{Context, ReconcileError},
@@ -104,13 +107,15 @@ pub async fn run(options: Options) -> Result<(), ControllerError> {
         namespace: options.namespace.clone(),
         name: options.store_ca_config_map,
     };
-    let (caches, changes) = watches::start(&client, &store_ca, &again);
+    let creations = Creations::default();
+    let (caches, changes) = watches::start(&client, &store_ca, &again, &creations);
     let context = Arc::new(Context {
         caches: caches.clone(),
         cluster: Cluster::new(client.clone()),
         leader: leader.clone(),
         recent: Recent::default(),
         refusals: Refusals::default(),
+        creations,
         sightings: Sightings::default(),
         announcer: Announcer::new(client.clone(), options.identity.clone()),
         settings: options.settings,

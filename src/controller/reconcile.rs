@@ -13,6 +13,7 @@ use super::{
     announce::Announcer,
     caches::Caches,
     cluster::{Cluster, Created},
+    creations::Creations,
     leader::Leader,
     orphans,
     recent::Recent,
@@ -45,6 +46,7 @@ pub struct Context {
     pub leader: Leader,
     pub recent: Recent,
     pub refusals: Refusals,
+    pub creations: Creations,
     pub sightings: Sightings,
     pub announcer: Announcer,
     pub settings: Settings,
@@ -138,6 +140,9 @@ async fn act(
     let cluster = &context.cluster;
     let (namespace, uid) = (job.namespace(), job.uid().unwrap_or_default());
     let namespace = namespace.as_deref();
+    if let (Action::CreatePod(_), Some(left)) = (&action, context.creations.left(job)) {
+        return Ok(Step::Rest(Some(left)));
+    }
     if view.must_be_live(&action) {
         let (namespace, name) = (namespace.unwrap_or_default(), job.name_any());
         let Some(found) = cluster.look_up_job(namespace, &name).await? else {
@@ -177,7 +182,8 @@ async fn act(
             view.live = true;
         }
         Action::CreatePod(pod) => {
-            view.sight = create(&pod, context).await?;
+            view.sight = create(&pod, job, context).await?;
+            view.again = context.creations.left(job);
         }
         Action::LookUpPod => {
             let found = look_up(job, context).await?;
@@ -303,18 +309,23 @@ async fn ask(
     Ok(())
 }
 
-async fn create(pod: &Pod, context: &Context) -> Result<Sight, ReconcileError> {
+async fn create(pod: &Pod, job: &Job, context: &Context) -> Result<Sight, ReconcileError> {
     if !context.leader.may_create() {
         return Err(ReconcileError::LeaseEnding);
     }
     match context.cluster.create_pod(pod).await? {
         Created::Pod(created) => {
             context.recent.remember(&created);
+            context.creations.taken(job);
             Ok(Sight::Live(Some(created)))
         }
-        Created::Refused(refusal) => Ok(Sight::Refused(refusal)),
+        Created::Refused(refusal) => {
+            context.creations.refused(job);
+            Ok(Sight::Refused(refusal))
+        }
         // Made by an earlier pass whose answer was lost, or somebody else's: the owner tells.
         Created::Exists => {
+            context.creations.taken(job);
             let found = context
                 .cluster
                 .look_up_pod(pod.namespace().as_deref(), &pod.name_any())

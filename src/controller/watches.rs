@@ -18,7 +18,10 @@ use kube::{
 };
 use tokio::sync::watch;
 
-use super::caches::{Caches, Filled, owner, prune_pod};
+use super::{
+    caches::{Caches, Filled, owner, prune_pod},
+    creations::Creations,
+};
 use crate::{
     api::{agent::Agent, job::Job},
     kubernetes::watch::{everything, guarded, prune, readable},
@@ -38,6 +41,7 @@ pub fn start(
     client: &Client,
     store_ca: &ConfigMapName,
     again: &watch::Sender<u64>,
+    creations: &Creations,
 ) -> (Caches, BoxStream<'static, ObjectRef<Job>>) {
     let (jobs, jobs_writer) = reflector::store();
     let (agents, agents_writer) = reflector::store();
@@ -67,6 +71,7 @@ pub fn start(
         .touched_objects()
         .filter_map(|change| future::ready(readable(change)))
         .map(move |agent| known.jobs_of(&agent));
+    let refused = creations.clone();
     let ours = everything().labels(LABEL_JOB);
     let pod_changes = watcher::watcher(Api::<Pod>::all(client.clone()), ours)
         .default_backoff()
@@ -75,7 +80,11 @@ pub fn start(
         .inspect(tell_filled(filled.pods, again))
         .touched_objects()
         .filter_map(|change| future::ready(readable(change)))
-        .map(|pod| owner(&pod).into_iter().collect());
+        .map(move |pod| {
+            let mut jobs = refused.next_after(&pod);
+            jobs.extend(owner(&pod));
+            jobs
+        });
     let published = Api::<ConfigMap>::namespaced(client.clone(), &store_ca.namespace);
     let this_one = everything().fields(&format!("metadata.name={}", store_ca.name));
     let known = caches.clone();
