@@ -59,7 +59,8 @@ use crate::{
     api::job::Job,
     kubernetes::{Chain, ConnectError, connect},
     plan::settings::Settings,
-    process::{serve_probes, terminated},
+    probes,
+    process::terminated,
 };
 
 /// How many Jobs are looked at together. Each holds at most one request.
@@ -72,7 +73,7 @@ const FAREWELL: Duration = Duration::from_secs(5);
 pub struct Options {
     pub settings: Settings,
     /// Where the probes are answered.
-    pub listen: SocketAddr,
+    pub probes: SocketAddr,
     /// The operator's own namespace: of the Lease, and of the store's ConfigMap.
     pub namespace: String,
     /// The ConfigMap in which the store publishes its CA certificates.
@@ -125,7 +126,7 @@ pub async fn run(options: Options) -> Result<(), ControllerError> {
 
     let filled = caches.filled;
     let not_ready = move || (!filled.all()).then_some("the caches are not filled yet");
-    let probes = tokio::spawn(serve_probes(options.listen, not_ready));
+    let probes = tokio::spawn(probes::serve(options.probes, not_ready));
     let lease = LeaseOptions {
         namespace: options.namespace,
         name: options.lease_name,
@@ -143,7 +144,7 @@ pub async fn run(options: Options) -> Result<(), ControllerError> {
         signal = terminated() => signal.map_err(ControllerError::Signals)?,
         served = probes => {
             if let Ok(Err(source)) = served {
-                return Err(ControllerError::Probes { address: options.listen, source });
+                return Err(ControllerError::Probes { address: options.probes, source });
             }
         }
         () = passes => warn!("the watches have ended"),

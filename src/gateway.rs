@@ -43,7 +43,8 @@ use self::{
 use crate::{
     https::{self, Limits},
     kubernetes::{ConnectError, connect},
-    process::{listen, raise_descriptor_limit, serve_probes, terminated},
+    probes,
+    process::{listen, raise_descriptor_limit, terminated},
 };
 
 /// A follower is a connection. The API server keeps idle ones for 90 s and closes them first.
@@ -146,7 +147,7 @@ pub async fn run(options: Options) -> Result<(), GatewayError> {
     ));
     tokio::spawn(front_proxy::follow(client, known));
     let mut kept = tokio::spawn(registration.keep(stop.clone()));
-    let probes = tokio::spawn(serve_probes(options.probes, move || readiness.missing()));
+    let probes = tokio::spawn(probes::serve(options.probes, move || readiness.missing()));
     let mut serve = tokio::spawn(https::serve(listener, tls, router, LIMITS, stop));
     tokio::select! {
         biased;

@@ -24,6 +24,8 @@ pub mod https;
 pub mod kubernetes;
 pub mod plan;
 #[cfg(feature = "operator")]
+pub mod probes;
+#[cfg(feature = "operator")]
 pub mod process;
 #[cfg(feature = "runner")]
 pub mod runner;

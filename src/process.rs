@@ -1,4 +1,4 @@
-//! What every server of ours does as a process: it answers the kubelet's probes and ends when it is asked
+//! What every server of ours does as a process: it listens, writes its log and ends when it is asked
 //! to.
 
 use std::{
@@ -6,7 +6,6 @@ use std::{
     net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr},
 };
 
-use axum::{Router, http::StatusCode, routing::get};
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use tokio::{
     net::TcpListener,
@@ -45,25 +44,6 @@ pub async fn listen(address: SocketAddr) -> io::Result<TcpListener> {
 /// The address as its family writes it: one of IPv4 comes to a listener of both in IPv6's clothes.
 pub fn canonical(address: SocketAddr) -> SocketAddr {
     SocketAddr::new(address.ip().to_canonical(), address.port())
-}
-
-/// Answers `/healthz` for a process that runs, and `/readyz` by `not_ready`: what it waits for, in words,
-/// or nothing. Serves until the process ends.
-pub async fn serve_probes<F>(address: SocketAddr, not_ready: F) -> std::io::Result<()>
-where
-    F: Fn() -> Option<&'static str> + Clone + Send + Sync + 'static,
-{
-    let readyz = move || {
-        let answer = match not_ready() {
-            None => (StatusCode::OK, "ok"),
-            Some(why) => (StatusCode::SERVICE_UNAVAILABLE, why),
-        };
-        async move { answer }
-    };
-    let router = Router::new()
-        .route("/healthz", get(|| async { "ok" }))
-        .route("/readyz", get(readyz));
-    axum::serve(listen(address).await?, router).await
 }
 
 /// Lets the process have as many descriptors as it may: a connection and a file are one each, and a

@@ -13,6 +13,7 @@ use herdctl::{
     gateway::{self, certificate::Subject, store_ca::Published},
     kubernetes,
     plan::{settings::Settings, uninstall::RunningJobs},
+    probes::{self, Probe},
     process::PlainLog,
     store, uninstall,
 };
@@ -37,6 +38,14 @@ enum Command {
     Store(Box<StoreArguments>),
     /// Let go of all that the operator holds, before it is uninstalled: the chart runs this.
     Uninstall(UninstallArguments),
+    /// Ask the server in this pod whether it is well: the kubelet runs this.
+    Probe {
+        #[arg(value_enum)]
+        probe: Probe,
+        /// Where it answers.
+        #[arg(long, value_name = "ADDRESS", default_value_t = probes::ADDRESS)]
+        address: SocketAddr,
+    },
     /// Write the CustomResourceDefinitions, one file each.
     Crds {
         /// The folder to write to; may be given more than once.
@@ -78,8 +87,8 @@ struct ControllerArguments {
     #[arg(long, value_name = "NAME")]
     store_ca_config_map: String,
     /// Where /healthz and /readyz are answered.
-    #[arg(long, value_name = "ADDRESS", default_value = "[::]:8080")]
-    listen: SocketAddr,
+    #[arg(long, value_name = "ADDRESS", default_value_t = probes::ADDRESS)]
+    probes: SocketAddr,
     /// The Lease by which replicas agree on who writes.
     #[arg(long, value_name = "NAME", default_value = "herd-controller")]
     lease_name: String,
@@ -97,7 +106,7 @@ struct GatewayArguments {
     #[arg(long, value_name = "ADDRESS", default_value = "[::]:10250")]
     listen: SocketAddr,
     /// Where /healthz and /readyz are answered.
-    #[arg(long, value_name = "ADDRESS", default_value = "[::]:8080")]
+    #[arg(long, value_name = "ADDRESS", default_value_t = probes::ADDRESS)]
     probes: SocketAddr,
     /// Where the output store is: https://HOST:PORT.
     #[arg(long, value_name = "URL")]
@@ -131,7 +140,7 @@ struct StoreArguments {
     #[arg(long, value_name = "ADDRESS", default_value = "[::]:8443")]
     listen: SocketAddr,
     /// Where /healthz and /readyz are answered.
-    #[arg(long, value_name = "ADDRESS", default_value = "[::]:8080")]
+    #[arg(long, value_name = "ADDRESS", default_value_t = probes::ADDRESS)]
     probes: SocketAddr,
     /// The Service by which the store is reached.
     #[arg(long, value_name = "NAME", default_value = "herd-store")]
@@ -182,6 +191,7 @@ fn main() -> ExitCode {
         Command::Gateway(arguments) => run_gateway(*arguments),
         Command::Store(arguments) => run_store(*arguments),
         Command::Uninstall(arguments) => return run_uninstall(arguments),
+        Command::Probe { probe, address } => ask(address, probe),
         Command::Crds { to } => write_crds(&to),
     };
     let Err(error) = done else {
@@ -216,7 +226,7 @@ async fn run_controller(arguments: ControllerArguments) -> Result<(), Box<dyn Er
             seal_timeout: arguments.seal_timeout,
             store: arguments.store,
         },
-        listen: arguments.listen,
+        probes: arguments.probes,
         namespace: arguments.namespace,
         store_ca_config_map: arguments.store_ca_config_map,
         lease_name: arguments.lease_name,
@@ -300,6 +310,11 @@ async fn run_uninstall(arguments: UninstallArguments) -> ExitCode {
     }
     println!("next: herdctl doctor says what is left, and herdctl doctor --fix removes it");
     failure
+}
+
+#[tokio::main(flavor = "current_thread")]
+async fn ask(address: SocketAddr, probe: Probe) -> Result<(), Box<dyn Error>> {
+    Ok(probes::ask(address, probe).await?)
 }
 
 fn start_logging() {

@@ -38,7 +38,8 @@ use super::{
 use crate::{
     https::{self, Limits},
     kubernetes::{ConnectError, connect},
-    process::{listen, raise_descriptor_limit, serve_probes, terminated},
+    probes,
+    process::{listen, raise_descriptor_limit, terminated},
 };
 
 /// The folder of the certificate authorities on the volume. No namespace has such a name.
@@ -108,7 +109,7 @@ pub async fn run(options: Options) -> Result<(), RunError> {
     // one that it kills begins anew.
     let readiness = Arc::<Readiness>::default();
     let missing = Arc::clone(&readiness);
-    let probes = tokio::spawn(serve_probes(options.probes, move || missing.missing()));
+    let probes = tokio::spawn(probes::serve(options.probes, move || missing.missing()));
     let (news_sender, news) = mpsc::channel(NEWS);
     let records = open(options.data.clone(), news_sender).await?;
     let names = names(&options.service, &options.namespace);

@@ -54,29 +54,27 @@ seccompProfile:
 {{- end }}
 
 {{/*
-All of a container but its name, arguments, ports and mounts.
+All of a container but its name, arguments, ports and mounts. The kubelet runs a program for the probes: a port of
+its own would be open to every pod.
 /healthz answers without the API server: one that is away must not restart anything.
 */}}
 {{- define "herdctl.container" -}}
 {{ include "herdctl.program" . }}
 startupProbe:
-  httpGet:
-    path: /healthz
-    port: probes
+  exec:
+    command: [herd-operator, probe, healthz]
   periodSeconds: 1
   timeoutSeconds: 5
   failureThreshold: 60
 livenessProbe:
-  httpGet:
-    path: /healthz
-    port: probes
+  exec:
+    command: [herd-operator, probe, healthz]
   periodSeconds: 10
   timeoutSeconds: 5
   failureThreshold: 6
 readinessProbe:
-  httpGet:
-    path: /readyz
-    port: probes
+  exec:
+    command: [herd-operator, probe, readyz]
   periodSeconds: 5
   timeoutSeconds: 5
 {{- end }}
