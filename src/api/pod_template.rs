@@ -41,7 +41,8 @@ pub struct PodTemplate {
     #[schemars(extend("maxProperties" = 32, "additionalProperties" = {"type": "string", "maxLength": 63}))]
     #[x_kube(validation = not_ours())]
     pub labels: Option<BTreeMap<String, String>>,
-    /// Annotations of the pods, beside ours. Keys under herdctl.dev are refused.
+    /// Annotations of the pods, beside ours. Only those that the operator was installed to allow (the chart's
+    /// value agent.allowedAnnotations); keys under herdctl.dev are refused.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(extend("maxProperties" = 32, "additionalProperties" = {"type": "string", "maxLength": 4096}))]
     #[x_kube(validation = not_ours())]

@@ -68,6 +68,9 @@ struct ControllerArguments {
     /// Environment of all agents, as JSON of a container's `env`. An Agent's own goes before it.
     #[arg(long, value_name = "JSON", value_parser = env, default_value = "[]")]
     agent_env: AgentEnv,
+    /// Annotations that Agents may put on their pods, with commas between; a * at the end stands for any rest.
+    #[arg(long, value_name = "KEYS", value_delimiter = ',')]
+    allowed_annotations: Vec<String>,
     /// Resources of agents that name none, as JSON of a container's `resources`.
     #[arg(long, value_name = "JSON", value_parser = resources)]
     agent_resources: Option<ResourceRequirements>,
@@ -219,6 +222,7 @@ async fn run_controller(arguments: ControllerArguments) -> Result<(), Box<dyn Er
             operator_image: arguments.operator_image,
             agent_image: arguments.agent_image,
             agent_env: arguments.agent_env.0,
+            allowed_annotations: arguments.allowed_annotations,
             image_pull_policy: arguments.image_pull_policy,
             agent_resources: arguments.agent_resources,
             ship_resources: arguments.ship_resources,

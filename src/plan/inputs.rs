@@ -27,6 +27,10 @@ pub enum InputsError {
         "{field} of the Agent holds a NUL character, which the CLI can't be given: take it out and create another Job"
     )]
     Nul { field: &'static str },
+    #[error(
+        "the annotation {key} in spec.pod.annotations of the Agent is not allowed on this cluster: take it out and create another Job, or have the operator's administrator add it to the chart's value agent.allowedAnnotations"
+    )]
+    Annotation { key: String },
     #[error("the inputs can't be written as JSON: {0}")]
     NotJson(String),
     #[error(

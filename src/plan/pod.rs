@@ -95,8 +95,13 @@ fn metadata(of: PodOf<'_>, template: &PodTemplate) -> Result<ObjectMeta, InputsE
     ]);
     let uid = of.job.metadata.uid.clone();
     labels.extend(uid.map(|uid| (LABEL_JOB_UID.to_owned(), uid)));
-    let mut annotations: BTreeMap<String, String> =
-        template.annotations.clone().unwrap_or_default();
+    let mut annotations = template.annotations.clone().unwrap_or_default();
+    if let Some(key) = annotations
+        .keys()
+        .find(|key| !of.settings.allows_annotation(key))
+    {
+        return Err(InputsError::Annotation { key: key.clone() });
+    }
     annotations.insert(DEFAULT_CONTAINER.to_owned(), AGENT_CONTAINER.to_owned());
     annotations.insert(
         run::ANNOTATION.to_owned(),

@@ -33,6 +33,8 @@ pub struct Settings {
     pub image_pull_policy: Option<String>,
     /// Environment of all agents; what an Agent sets itself goes before it.
     pub agent_env: Vec<EnvVar>,
+    /// Annotations that Agents may put on their pods; one that ends with `*` stands for all that begin so.
+    pub allowed_annotations: Vec<String>,
     /// Resources of agents that name none.
     pub agent_resources: Option<ResourceRequirements>,
     /// Resources of the sidecar.
@@ -43,6 +45,18 @@ pub struct Settings {
     pub seal_timeout: Duration,
     /// Where agents' pods find the output store: `https://HOST:PORT`.
     pub store: String,
+}
+
+impl Settings {
+    /// Components of the cluster obey annotations of pods: some take a protection off, or join a network.
+    pub fn allows_annotation(&self, key: &str) -> bool {
+        self.allowed_annotations
+            .iter()
+            .any(|allowed| match allowed.strip_suffix('*') {
+                Some(start) => key.starts_with(start),
+                None => key == allowed,
+            })
+    }
 }
 
 /// The deadlines of one Job, defaults filled in.

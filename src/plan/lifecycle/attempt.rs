@@ -99,7 +99,8 @@ pub(super) fn build(job: &Job, of: Build<'_>) -> Result<Pod, BuildError> {
     })
     .map_err(|error| match error {
         InputsError::NoPrompt { .. } => BuildError::NoPrompt(error.to_string()),
-        InputsError::Blank { .. }
+        InputsError::Annotation { .. }
+        | InputsError::Blank { .. }
         | InputsError::TooLarge { .. }
         | InputsError::Nul { .. }
         | InputsError::NotJson(_)

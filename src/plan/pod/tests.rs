@@ -28,6 +28,7 @@ fn settings() -> Settings {
         operator_image: "operator:1".into(),
         agent_image: "agent:1".into(),
         drain_timeout: Duration::from_secs(600),
+        allowed_annotations: vec!["note".into(), "example.com/*".into()],
         ..Settings::default()
     }
 }
@@ -38,6 +39,10 @@ fn built(agent: serde_json::Value) -> Pod {
 }
 
 fn built_for(agent: serde_json::Value, resume: Option<&Resume>) -> Pod {
+    try_build(agent, resume).unwrap()
+}
+
+fn try_build(agent: serde_json::Value, resume: Option<&Resume>) -> Result<Pod, InputsError> {
     let mut agent: AgentSpec = serde_json::from_value(agent).unwrap();
     agent.prompt = Some("do it".into());
     let job = job();
@@ -56,7 +61,6 @@ fn built_for(agent: serde_json::Value, resume: Option<&Resume>) -> Pod {
         settings: &settings(),
         store_ca: "CA",
     })
-    .unwrap()
 }
 
 fn spec(agent: serde_json::Value) -> PodSpec {
@@ -186,6 +190,24 @@ fn what_an_agent_chooses_for_its_pod_is_taken() {
     assert_eq!((nodes["disk"].as_str(), nodes.len()), ("fast", 3));
     assert_eq!(spec.tolerations.unwrap()[0].key.as_deref(), Some("gpu"));
     assert_eq!(spec.security_context.unwrap().run_as_user, Some(1234));
+}
+
+#[test]
+fn an_annotation_that_the_operator_was_not_told_to_allow_is_refused_by_its_key() {
+    let with = |key: &str| try_build(json!({"pod": {"annotations": {key: "x"}}}), None);
+    for key in ["note", "example.com/a", "example.com/"] {
+        with(key).unwrap();
+    }
+    for key in [
+        "container.apparmor.security.beta.kubernetes.io/ship",
+        "note2",
+        "example.com.evil/a",
+        "k8s.v1.cni.cncf.io/networks",
+    ] {
+        let refused = with(key).unwrap_err();
+        assert_eq!(refused, InputsError::Annotation { key: key.into() });
+        assert!(refused.to_string().contains(key));
+    }
 }
 
 #[test]
