@@ -252,7 +252,10 @@ impl Cluster {
     /// An error when the namespace does not exist: a list in it is empty, not refused.
     pub async fn check_namespace(&self) -> Result<(), CliError> {
         let namespaces: Api<Namespace> = Api::all(self.client.clone());
-        let request = self.request("get", "namespaces").named(&self.namespace);
+        let request = self
+            .request("get", "namespaces")
+            .named(&self.namespace)
+            .of_cluster();
         match self
             .look_up(&request, namespaces.get_metadata(&self.namespace))
             .await?

@@ -7,6 +7,7 @@ mod leftovers;
 mod look;
 mod place;
 mod probe;
+mod waiting;
 
 use chrono::Utc;
 use k8s_openapi::jiff::Timestamp;
@@ -96,8 +97,8 @@ fn examine(seen: &Seen) -> Vec<Finding> {
     found.extend(install::certificate(seen, now));
     found.push(leftovers::finalizers(seen, now, instant));
     found.extend(place::namespace(seen));
-    found.push(place::rights(seen));
-    found.extend(place::jobs(seen));
+    found.extend(place::rights(seen));
+    found.extend(place::jobs(seen, now));
     found.extend(place::kubectl(seen));
     found
 }

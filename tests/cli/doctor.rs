@@ -237,7 +237,7 @@ async fn a_caller_without_rights_is_told_which_are_missing() {
     only(
         doctor(&cluster).await.exits(0),
         "rights: you may not create jobs.herdctl.dev, get joboutputs/log.herdctl.dev in team-a",
-        "an administrator can give you the role edit: kubectl create rolebinding herd-edit --namespace team-a",
+        "an administrator can give you the role edit: kubectl create rolebinding herd-edit-dev --namespace team-a --clusterrole=edit --user=dev\n",
     );
     cluster.change(|world| world.denied = vec!["get jobs", "list jobs"]);
     only(
@@ -327,7 +327,64 @@ async fn a_namespace_that_does_not_exist_is_named() {
         .run(&["doctor", "-n", "nowhere"])
         .await
         .exits(1);
+    assert!(!ran.stdout.contains("you may"), "{ran:#?}");
     ran.prints(&["✖ namespace: there is no namespace nowhere\n"]);
+    // Also to who may not look at namespaces; the pod that is tried tells.
+    let hidden = status(403, "Forbidden", "User \"dev\" cannot get", json!({}));
+    cluster.fail("GET /api/v1/namespaces/nowhere?", 9, 403, hidden);
+    let gone = json!({"kind": "namespaces", "name": "nowhere"});
+    let gone = status(404, "NotFound", "namespaces \"nowhere\" not found", gone);
+    cluster.fail("POST /api/v1/namespaces/nowhere/pods", 9, 404, gone);
+    let ran = cluster
+        .program
+        .run(&["doctor", "-n", "nowhere"])
+        .await
+        .exits(1);
+    assert!(!ran.stdout.contains("in nowhere"), "{ran:#?}");
+    ran.prints(&["✖ namespace: there is no namespace nowhere\n"]);
+}
+
+#[tokio::test]
+async fn jobs_are_told_together_only_where_they_wait_for_the_same() {
+    let cluster = healthy();
+    let wait = |name: &str, reason: &str, message: &str, age: i64| {
+        let status = json!({"phase": "pending", "reason": reason, "message": message});
+        cluster.job(name, age, status);
+    };
+    wait("a", "ConfigMissing", "configmap \"nocm\" not found", 60);
+    wait("b", "ConfigMissing", "secret \"key\" not found", 60);
+    wait("c", "ConfigMissing", "secret \"key\" not found", 60);
+    wait("pulls", "ImagePull", "no such image", 600);
+    wait("queues", "Scheduling", "0/2 nodes are available", 600);
+    for young in ["young-1", "young-2"] {
+        wait(young, "ImagePull", "pulling it", 5);
+    }
+    let ran = doctor(&cluster).await.exits(0);
+    assert!(!ran.stdout.contains("young"), "{ran:#?}");
+    ran.prints(&[
+        "that is missing: b, c: secret \"key\" not found\n  next: herdctl jobs show b -n team-a\n",
+        "that is missing: a: configmap \"nocm\" not found\n",
+        "⚠ jobs: Jobs have waited long for their image: pulls: no such image\n",
+        "⚠ jobs: Jobs have waited long for a node: queues: 0/2 nodes are available\n",
+    ]);
+}
+
+#[tokio::test]
+async fn many_causes_of_one_reason_are_told_in_few_lines() {
+    let cluster = healthy();
+    for number in 0..8 {
+        let message = format!("secret \"key-{number}\" not found");
+        let status = json!({"phase": "pending", "reason": "ConfigMissing", "message": message});
+        cluster.job(&format!("job-{number}"), 60, status);
+    }
+    let ran = cluster.program.run(&["doctor", "-A"]).await.exits(0);
+    assert_eq!(ran.stdout.matches("⚠ jobs: Jobs wait").count(), 5);
+    ran.prints(&[
+        "that is missing: team-a/job-0: secret",
+        "⚠ jobs: 3 Jobs more wait for a Secret or ConfigMap that is missing, with other messages\n",
+        "  next: herdctl jobs list --reason ConfigMissing -A\n",
+        "✔ output: no Job in any namespace waits for the store\n",
+    ]);
 }
 
 #[tokio::test]

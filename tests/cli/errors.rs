@@ -286,6 +286,84 @@ async fn advice_on_rights_names_the_true_cause() {
     }
 }
 
+/// In the words of Kubernetes 1.36, where the right to act as somebody has parts.
+#[tokio::test]
+async fn a_right_to_act_as_somebody_is_told_by_each_verb() {
+    let acting = "users.authentication.k8s.io \"jane\" is forbidden: User \"dev\" cannot impersonate:user-info resource \"users\" in API group \"authentication.k8s.io\" at the cluster scope";
+    let listing = "jobs.herdctl.dev is forbidden: User \"dev\" cannot impersonate-on:user-info:list resource \"jobs\" in API group \"herdctl.dev\" in the namespace \"team-a\"";
+    let creating = "jobs.herdctl.dev is forbidden: User \"dev\" cannot impersonate-on:user-info:create resource \"jobs\" in API group \"herdctl.dev\" in the namespace \"team-a\"";
+    let looking = "forbidden: User \"dev\" cannot impersonate-on:user-info:get path \"/version\"";
+    let account = "serviceaccounts \"bot\" is forbidden: User \"dev\" cannot impersonate:serviceaccount resource \"serviceaccounts\" in API group \"authentication.k8s.io\" in the namespace \"team-a\"";
+    let list = &["jobs", "list"][..];
+    for (verb, words, told, right) in [
+        (list, acting, "jane\n", "to impersonate users for dev"),
+        (
+            list,
+            account,
+            "jane\n",
+            "to impersonate serviceaccounts for dev",
+        ),
+        (
+            list,
+            listing,
+            "jane to list jobs.herdctl.dev in namespace team-a\n",
+            "to impersonate-on:user-info:list jobs, or to impersonate users for dev",
+        ),
+        (
+            &["run", "reviewer"],
+            creating,
+            "jane to create jobs.herdctl.dev job-",
+            "to impersonate-on:user-info:create jobs",
+        ),
+        (
+            &["doctor"],
+            looking,
+            "jane to get /version\n",
+            "to impersonate-on:user-info:get /version",
+        ),
+        (
+            &["doctor"],
+            acting,
+            "jane\n",
+            "to impersonate users for dev",
+        ),
+    ] {
+        let cluster = Cluster::start();
+        cluster.agent("reviewer");
+        for to in ["/jobs", "/agents", "/version"] {
+            cluster.fail(to, 9, 403, status(403, "Forbidden", words, json!({})));
+        }
+        let arguments = [&["--as", "jane"], verb].concat();
+        let ran = cluster.program.run(&arguments).await.exits(1);
+        assert!(
+            !ran.stderr.contains("rolebinding") && !ran.stderr.contains("may not get version"),
+            "{ran:#?}"
+        );
+        ran.says(&[
+            &format!("error: you may not act as {told}"),
+            "next: do it as dev: leave out --as",
+            &format!("ask an administrator of the cluster for the right {right}"),
+        ]);
+    }
+}
+
+#[tokio::test]
+async fn what_belongs_to_no_namespace_is_not_told_with_one() {
+    let cluster = Cluster::start();
+    let words = "forbidden: User \"jane\" cannot get path \"/version\"";
+    cluster.fail(
+        "/version",
+        9,
+        403,
+        status(403, "Forbidden", words, json!({})),
+    );
+    let ran = cluster.program.run(&["doctor"]).await.exits(1);
+    ran.says(&[
+        "error: you may not get /version\n",
+        "next: ask an administrator of the cluster for the role system:discovery: kubectl create clusterrolebinding herd-system-discovery-jane --clusterrole=system:discovery --user=jane\n",
+    ]);
+}
+
 #[tokio::test]
 async fn a_quota_is_not_taken_for_a_missing_right() {
     let cluster = Cluster::start();

@@ -9,7 +9,7 @@ use super::{connect::Who, transport::NoLogin};
 use crate::{api::text::Clean, cli::error::CliError};
 
 mod reach;
-mod rights;
+pub mod rights;
 
 /// Where an answer is no `Status`, its whole body is the message.
 const MAX_CAUSE: usize = 512;
@@ -31,6 +31,8 @@ pub struct Request<'a> {
 pub enum Scope<'a> {
     Namespace(&'a str),
     AllNamespaces,
+    /// What belongs to no namespace.
+    Cluster,
 }
 
 impl<'a> Request<'a> {
@@ -52,10 +54,19 @@ impl<'a> Request<'a> {
         Request { scope, ..self }
     }
 
+    #[must_use]
+    pub fn of_cluster(self) -> Self {
+        Request {
+            scope: Scope::Cluster,
+            ..self
+        }
+    }
+
     fn place(&self) -> String {
         match self.scope {
             Scope::Namespace(namespace) => format!(" in namespace {namespace}"),
             Scope::AllNamespaces => " in all namespaces".into(),
+            Scope::Cluster => String::new(),
         }
     }
 
@@ -117,7 +128,7 @@ pub fn refused(request: &Request, status: &Status) -> CliError {
         403 => rights::forbidden(request, status),
         404 if details.is_some_and(|details| details.kind == "namespaces") => match request.scope {
             Scope::Namespace(namespace) => no_namespace(namespace),
-            Scope::AllNamespaces => failed().because(&status.message),
+            Scope::AllNamespaces | Scope::Cluster => failed().because(&status.message),
         },
         // A missing object is named; only a missing kind is not.
         404 if details.is_none_or(|details| details.name.is_empty()) => not_installed(request),

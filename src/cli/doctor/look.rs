@@ -23,7 +23,7 @@ use kube::{
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 
-use super::probe;
+use super::probe::{self, Probed};
 use crate::{
     api::{
         GROUP,
@@ -31,7 +31,13 @@ use crate::{
         text::Clean,
     },
     cli::{
-        cluster::{CALL_TIMEOUT, Cluster, PAGE, Selection, explain::deepest},
+        cluster::{
+            CALL_TIMEOUT, Cluster, PAGE, Selection,
+            explain::{
+                deepest,
+                rights::{VERSION, is_of_acting},
+            },
+        },
         error::CliError,
         view::JobView,
     },
@@ -155,10 +161,12 @@ pub struct Seen {
     /// The Service behind it.
     pub service: Look<()>,
     pub operator: Look<Operator>,
+    /// As whom the API server knows the caller; none where it does not say.
+    pub user: Option<String>,
     pub rights: Vec<(Right, Look<bool>)>,
     pub home: Look<Namespace>,
-    /// Whether the namespace takes a pod of ours; else the words of the refusal.
-    pub probe: Look<Result<(), String>>,
+    /// Whether the namespace takes a pod of ours.
+    pub probe: Look<Probed>,
     /// Jobs that have not ended.
     pub open: Look<Vec<JobView>>,
     pub held: Look<Vec<Held>>,
@@ -170,8 +178,8 @@ pub async fn look(cluster: &Cluster, everywhere: bool) -> Result<Seen, CliError>
     // An API server that can't be reached, or does not know the caller, answers nothing else either.
     cluster
         .call(
-            &cluster.request("get", "version"),
-            get::<Value>(client, "/version"),
+            &cluster.request("get", VERSION).of_cluster(),
+            get::<Value>(client, VERSION),
         )
         .await?;
     let namespace = (!everywhere).then(|| cluster.namespace.clone());
@@ -183,9 +191,10 @@ pub async fn look(cluster: &Cluster, everywhere: bool) -> Result<Seen, CliError>
         definition(client, "jobs.herdctl.dev"),
         object::<APIService>(Api::all(client.clone()), API_SERVICE, "get apiservices"),
     );
-    let (service, operator, rights, home, open) = tokio::join!(
+    let (service, operator, user, rights, home, open) = tokio::join!(
         service(client, &api_service),
         operator(client, &api_service),
+        cluster.user(),
         rights(client, namespace.as_deref()),
         home(client, namespace.as_deref()),
         open(cluster, everywhere),
@@ -207,6 +216,7 @@ pub async fn look(cluster: &Cluster, everywhere: bool) -> Result<Seen, CliError>
         api_service,
         service,
         operator,
+        user,
         rights,
         home,
         probe,
@@ -220,6 +230,9 @@ pub async fn tried<T>(right: &str, call: impl Future<Output = Result<T, kube::Er
     match tokio::time::timeout(CALL_TIMEOUT, call).await {
         Ok(Ok(found)) => Ok(Some(found)),
         Ok(Err(kube::Error::Api(status))) if status.is_not_found() => Ok(None),
+        Ok(Err(kube::Error::Api(status))) if status.is_forbidden() && is_of_acting(&status) => {
+            Err(Gap::Hidden(format!("act as somebody else to {right}")))
+        }
         Ok(Err(kube::Error::Api(status))) if status.is_forbidden() => {
             Err(Gap::Hidden(right.to_owned()))
         }
@@ -259,7 +272,7 @@ async fn definition(client: &Client, name: &str) -> Look<CustomResourceDefinitio
 
 /// Major and minor; vendors add to the minor, as in `33+`.
 async fn version(client: &Client) -> Look<(u32, u32)> {
-    let found = tried("get /version", get::<Value>(client, "/version")).await?;
+    let found = tried("get /version", get::<Value>(client, VERSION)).await?;
     let number = |field: &str| {
         let text = found.as_ref()?.get(field)?.as_str()?;
         let digits: String = text.chars().take_while(char::is_ascii_digit).collect();

@@ -1,22 +1,34 @@
-//! What the doctor makes of a namespace and of the person: rights, admission, Jobs that wait for something,
-//! and what kubectl's words mean here.
+//! What the doctor makes of a namespace and of the person: rights, admission, the store's room for Jobs, and
+//! what kubectl's words mean here.
+
+use chrono::{DateTime, Utc};
 
 use super::{
     finding::Finding,
     look::{Right, Seen},
+    probe::Probed,
+    waiting,
 };
 use crate::{
     api::{
         GROUP,
         job::{ConditionStatus, ConditionType},
-        reason::Reason,
         text::Clean,
     },
-    cli::view::short,
+    cli::{
+        cluster::explain::{Scope, rights::binding},
+        view::short,
+    },
     uninstall::some_of,
 };
 
 const ENFORCE: &str = "pod-security.kubernetes.io/enforce";
+
+/// There is no such namespace; the API server gives rights in it, and lists nothing, all the same.
+fn is_missing(seen: &Seen) -> bool {
+    let looked_for = seen.namespace.is_some() && seen.home == Ok(None);
+    looked_for || seen.probe == Ok(Some(Probed::NoNamespace))
+}
 
 fn place(seen: &Seen) -> String {
     match &seen.namespace {
@@ -26,9 +38,12 @@ fn place(seen: &Seen) -> String {
 }
 
 /// What the caller may do with agents and Jobs.
-pub fn rights(seen: &Seen) -> Finding {
+pub fn rights(seen: &Seen) -> Option<Finding> {
+    (!is_missing(seen)).then(|| rights_in(place(seen), seen))
+}
+
+fn rights_in(place: String, seen: &Seen) -> Finding {
     let check = "rights";
-    let place = place(seen);
     if let Some(gap) = seen
         .rights
         .iter()
@@ -60,17 +75,19 @@ pub fn rights(seen: &Seen) -> Finding {
     } else {
         "edit"
     };
-    let binding = match &seen.namespace {
-        Some(namespace) => format!("rolebinding herd-{role} --namespace {namespace}"),
-        None => format!("clusterrolebinding herd-{role}"),
+    let scope = match &seen.namespace {
+        Some(namespace) => Scope::Namespace(namespace),
+        None => Scope::AllNamespaces,
     };
+    let user = seen.user.as_deref().unwrap_or("YOU");
     let finding = if blind {
         Finding::bad(check, message)
     } else {
         Finding::warning(check, message)
     };
     finding.next(format!(
-        "an administrator can give you the role {role}: kubectl create {binding} --clusterrole={role} --user=YOU"
+        "an administrator can give you the role {role}: {}",
+        binding(role, scope, user)
     ))
 }
 
@@ -85,14 +102,14 @@ fn told(right: &Right) -> String {
 pub fn namespace(seen: &Seen) -> Option<Finding> {
     let check = "namespace";
     let name = seen.namespace.as_deref()?;
+    if is_missing(seen) {
+        return Some(
+            Finding::bad(check, format!("there is no namespace {name}")).next(format!(
+                "kubectl create namespace {name}, or name another: -n NAME"
+            )),
+        );
+    }
     let level = match &seen.home {
-        Ok(None) => {
-            return Some(
-                Finding::bad(check, format!("there is no namespace {name}")).next(format!(
-                    "kubectl create namespace {name}, or name another: -n NAME"
-                )),
-            );
-        }
         Ok(Some(home)) if home.metadata.deletion_timestamp.is_some() => {
             let home = home.status.as_ref();
             let conditions = home.and_then(|status| status.conditions.as_ref());
@@ -111,62 +128,28 @@ pub fn namespace(seen: &Seen) -> Option<Finding> {
             let labels = home.metadata.labels.as_ref();
             labels.and_then(|labels| labels.get(ENFORCE)).cloned()
         }
-        Err(_) => None,
+        Ok(None) | Err(_) => None,
     };
     let level = level.map_or(String::new(), |level| format!(" (Pod Security: {level})"));
     Some(match &seen.probe {
-        Ok(Some(Ok(()))) => Finding::good(check, format!("namespace {name} takes agents' pods{level}")),
-        Ok(Some(Err(why))) => Finding::bad(check, format!("namespace {name} refuses agents' pods{level}: {why}"))
+        Ok(Some(Probed::Taken)) => Finding::good(check, format!("namespace {name} takes agents' pods{level}")),
+        Ok(Some(Probed::Refused(why))) => Finding::bad(check, format!("namespace {name} refuses agents' pods{level}: {why}"))
             .next(format!("change what refuses them: kubectl get resourcequota,limitrange -n {name}; kubectl get validatingadmissionpolicybinding,validatingwebhookconfiguration"))
             .next("or give the Agent what is asked for: kubectl explain ha.spec.pod"),
-        Ok(None) => return None,
+        Ok(Some(Probed::NoNamespace) | None) => return None,
         Err(gap) => Finding::unseen(check, &format!("whether namespace {name} takes agents' pods"), gap),
     })
 }
 
-/// Jobs that wait for what a person must do, and for the store.
-pub fn jobs(seen: &Seen) -> Vec<Finding> {
+/// Jobs that wait, and for what: see [`super::waiting`]; and whether the store takes their output.
+pub fn jobs(seen: &Seen, now: DateTime<Utc>) -> Vec<Finding> {
     let Ok(Some(open)) = &seen.open else {
         return Vec::new();
     };
-    let mut found = Vec::new();
-    for (reason, what) in [
-        (
-            Reason::ConfigMissing,
-            "wait for a Secret or ConfigMap that is missing",
-        ),
-        (
-            Reason::AgentNotFound,
-            "wait for an Agent that does not exist",
-        ),
-        (Reason::QuotaExceeded, "wait for room in a quota"),
-    ] {
-        let waiting: Vec<_> = open
-            .iter()
-            .filter(|job| job.reason() == Some(reason))
-            .collect();
-        if let Some(first) = waiting.first() {
-            let names: Vec<String> = waiting
-                .iter()
-                .map(|job| short(job.name()).to_owned())
-                .collect();
-            found.push(
-                Finding::warning(
-                    "jobs",
-                    format!(
-                        "Jobs {what}: {}: {}",
-                        some_of(&names),
-                        first.text("/status/message")
-                    ),
-                )
-                .next(format!(
-                    "{{program}} jobs show {} -n {}",
-                    short(first.name()),
-                    first.namespace()
-                )),
-            );
-        }
+    if is_missing(seen) {
+        return Vec::new();
     }
+    let mut found = waiting::findings(open, seen.namespace.is_none(), now);
     let stalled: Vec<_> = open
         .iter()
         .filter_map(|job| {
@@ -194,7 +177,10 @@ pub fn jobs(seen: &Seen) -> Vec<Finding> {
         }
         None => found.push(Finding::good(
             "output",
-            format!("no Job {} waits for the store", place(seen)),
+            match &seen.namespace {
+                Some(namespace) => format!("no Job in {namespace} waits for the store"),
+                None => "no Job in any namespace waits for the store".into(),
+            },
         )),
     }
     found

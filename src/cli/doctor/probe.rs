@@ -2,7 +2,7 @@
 //! quotas, limit ranges and policies have their say, and none is made.
 
 use k8s_openapi::api::core::v1::Pod;
-use kube::{Api, Client, api::PostParams};
+use kube::{Api, Client, api::PostParams, core::Status};
 
 use super::look::{Gap, Look, Operator};
 use crate::{
@@ -18,12 +18,18 @@ use crate::{
 const NAME: &str = "herdctl-doctor";
 const MAX_REFUSAL: usize = 512;
 
+/// What came of the dry run.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Probed {
+    Taken,
+    /// In these words.
+    Refused(String),
+    /// There is nowhere to take it.
+    NoNamespace,
+}
+
 /// Sends the dry run. None where no such pod can be built.
-pub async fn try_pod(
-    client: &Client,
-    namespace: &str,
-    operator: &Look<Operator>,
-) -> Look<Result<(), String>> {
+pub async fn try_pod(client: &Client, namespace: &str, operator: &Look<Operator>) -> Look<Probed> {
     let Some(pod) = pod(&settings(operator)) else {
         return Ok(None);
     };
@@ -34,20 +40,28 @@ pub async fn try_pod(
     };
     let answer = tokio::time::timeout(CALL_TIMEOUT, pods.create(&params, &pod)).await;
     match answer {
-        Ok(Ok(_)) => Ok(Some(Ok(()))),
+        Ok(Ok(_)) => Ok(Some(Probed::Taken)),
         // RBAC's words; a refusal of the pod itself has others.
         Ok(Err(kube::Error::Api(status)))
             if status.is_forbidden() && status.message.contains("cannot create resource") =>
         {
             Err(Gap::Hidden(format!("create pods in {namespace}")))
         }
-        Ok(Err(kube::Error::Api(status))) if status.is_not_found() => Ok(None),
-        Ok(Err(kube::Error::Api(status))) if status.code < 500 => {
-            Ok(Some(Err(Clean::line(&status.message, MAX_REFUSAL).into())))
+        Ok(Err(kube::Error::Api(status))) if is_of_namespace(&status) => {
+            Ok(Some(Probed::NoNamespace))
         }
+        Ok(Err(kube::Error::Api(status))) if status.is_not_found() => Ok(None),
+        Ok(Err(kube::Error::Api(status))) if status.code < 500 => Ok(Some(Probed::Refused(
+            Clean::line(&status.message, MAX_REFUSAL).into(),
+        ))),
         Ok(Err(error)) => Err(Gap::Failed(deepest(&error))),
         Err(_) => Err(Gap::Failed("no answer".into())),
     }
+}
+
+fn is_of_namespace(status: &Status) -> bool {
+    let details = status.details.as_ref();
+    status.is_not_found() && details.is_some_and(|details| details.kind == "namespaces")
 }
 
 /// What the controller was started with, as far as it can be seen.

@@ -6,6 +6,10 @@ use kube::core::Status;
 use super::{Request, Scope};
 use crate::cli::{cluster::login::Means, error::CliError};
 
+/// What tells the version of the API server; it belongs to no namespace, and to no API group.
+pub const VERSION: &str = "/version";
+/// Everybody's role on a cluster that nobody has restricted.
+const DISCOVERY: &str = "system:discovery";
 /// Whom the API server takes for who shows nothing that it knows.
 const ANONYMOUS: &str = "system:anonymous";
 
@@ -51,7 +55,7 @@ pub fn forbidden(request: &Request, status: &Status) -> CliError {
     let Some(refusal) = Refusal::parse(message) else {
         return CliError::new(format!("failed to {}", request.what())).because(message);
     };
-    if refusal.verb == "impersonate" {
+    if refusal.is_of_acting() {
         return no_impersonation(request, &refusal, message);
     }
     let anonymous = refusal.user == Some(ANONYMOUS) && request.who.acts_as.is_none();
@@ -73,24 +77,45 @@ pub fn forbidden(request: &Request, status: &Status) -> CliError {
 }
 
 fn no_impersonation(request: &Request, refusal: &Refusal, message: &str) -> CliError {
-    let wanted = request.who.acts_as.as_deref().unwrap_or_default();
+    let wanted = request.who.acts_as.as_deref().unwrap_or("somebody else");
     let user = refusal.user.unwrap_or_default();
     let what = match refusal.resource {
-        Some("users") | None => format!("you may not act as {wanted}"),
+        _ if refusal.is_of_a_deed() => {
+            format!("you may not act as {wanted} to {}", request.what())
+        }
+        Some("users" | "serviceaccounts" | "nodes") | None => {
+            format!("you may not act as {wanted}")
+        }
         Some(resource) => format!("you may not act as {wanted} with these {resource}"),
     };
+    let right = match refusal.resource {
+        Some(resource) if refusal.is_of_a_deed() => {
+            format!("to {} {resource}, or to impersonate users", refusal.verb)
+        }
+        None if refusal.is_of_a_deed() => {
+            format!(
+                "to {} {}, or to impersonate users",
+                refusal.verb, request.resource
+            )
+        }
+        resource => format!("to impersonate {}", resource.unwrap_or("users")),
+    };
     CliError::new(what).because(message).next(format!(
-        "do it as {user}: leave out --as, or `as` of the {}; or ask an administrator of the cluster for the right to impersonate {} for {user}",
+        "do it as {user}: leave out --as, or `as` of the {}; or ask an administrator of the cluster for the right {right} for {user}",
         request.who.place,
-        refusal.resource.unwrap_or("users"),
     ))
+}
+
+/// The right to act as somebody else is missing, whatever else may be.
+pub fn is_of_acting(status: &Status) -> bool {
+    Refusal::parse(&status.message).is_some_and(|refusal| refusal.is_of_acting())
 }
 
 fn no_right(request: &Request, refusal: &Refusal, message: &str) -> CliError {
     let may_not = CliError::new(format!("you may not {}", request.what())).because(message);
     let administrator = match request.scope {
         Scope::Namespace(namespace) => format!("an administrator of {namespace}"),
-        Scope::AllNamespaces => "an administrator of the cluster".to_owned(),
+        Scope::AllNamespaces | Scope::Cluster => "an administrator of the cluster".to_owned(),
     };
     let Some(user) = refusal.user else {
         return may_not.next(format!(
@@ -100,16 +125,14 @@ fn no_right(request: &Request, refusal: &Refusal, message: &str) -> CliError {
     };
     let reads = matches!(request.verb, "get" | "list" | "watch");
     let output = request.resource.starts_with("joboutputs");
-    let role = if reads && !output { "view" } else { "edit" };
-    // A binding is one user's: with a name for all it could be made once.
-    let binding = format!("herd-{role}-{}", for_name(user));
-    let binding = match request.scope {
-        Scope::Namespace(namespace) => format!("rolebinding {binding} --namespace {namespace}"),
-        Scope::AllNamespaces => format!("clusterrolebinding {binding}"),
+    let role = match (reads && !output, request.resource) {
+        (_, VERSION) => DISCOVERY,
+        (true, _) => "view",
+        (false, _) => "edit",
     };
     let ask = format!(
-        "ask {administrator} for the role {role}: kubectl create {binding} --clusterrole={role} --user={}",
-        for_shell(user)
+        "ask {administrator} for the role {role}: {}",
+        binding(role, request.scope, user)
     );
     if output {
         return may_not
@@ -117,6 +140,19 @@ fn no_right(request: &Request, refusal: &Refusal, message: &str) -> CliError {
             .next(format!("or {ask}"));
     }
     may_not.next(ask)
+}
+
+/// The command that gives a user a role. A binding is one user's: with a name for all it could be made once.
+pub fn binding(role: &str, scope: Scope, user: &str) -> String {
+    let name = format!("herd-{}-{}", for_name(role), for_name(user));
+    let what = match scope {
+        Scope::Namespace(namespace) => format!("rolebinding {name} --namespace {namespace}"),
+        Scope::AllNamespaces | Scope::Cluster => format!("clusterrolebinding {name}"),
+    };
+    format!(
+        "kubectl create {what} --clusterrole={role} --user={}",
+        for_shell(user)
+    )
 }
 
 /// What the API server refused, in its own words: `User "jane" cannot get resource "jobs" in API group …`.
@@ -136,6 +172,18 @@ impl<'a> Refusal<'a> {
             resource: between(after, "resource \"", "\""),
         })
     }
+
+    /// Since Kubernetes 1.36 the verb says more: as whom one would act (`impersonate:user-info`), and what
+    /// one would do as that (`impersonate-on:user-info:list`).
+    fn is_of_acting(&self) -> bool {
+        let verb = self.verb;
+        verb == "impersonate" || verb.starts_with("impersonate:") || self.is_of_a_deed()
+    }
+
+    /// What it names is what was to be done, not as whom.
+    fn is_of_a_deed(&self) -> bool {
+        self.verb.starts_with("impersonate-on:")
+    }
 }
 
 /// A user as a part of an object's name: `jane@example.com` becomes `jane-example-com`.
@@ -151,10 +199,45 @@ fn for_shell(word: &str) -> String {
     if word.chars().all(plain) {
         return word.to_owned();
     }
+    quoted(word)
+}
+
+/// A word in quotes, as a shell takes it.
+pub fn quoted(word: &str) -> String {
     format!("'{}'", word.replace('\'', r"'\''"))
 }
 
 fn between<'a>(text: &'a str, before: &str, after: &str) -> Option<&'a str> {
     let (_, rest) = text.split_once(before)?;
     rest.split_once(after).map(|(found, _)| found)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_right_to_act_as_somebody_has_a_verb_of_several_forms() {
+        for (verb, of_acting, of_a_deed) in [
+            ("impersonate", true, false),
+            ("impersonate:user-info", true, false),
+            ("impersonate:serviceaccount", true, false),
+            ("impersonate:arbitrary-node", true, false),
+            ("impersonate-on:user-info:list", true, true),
+            ("impersonate-on:serviceaccount:create", true, true),
+            ("list", false, false),
+        ] {
+            let message = format!("User \"dev\" cannot {verb} resource \"jobs\" in API group \"\"");
+            let refusal = Refusal::parse(&message).unwrap();
+            assert_eq!(
+                (refusal.is_of_acting(), refusal.is_of_a_deed()),
+                (of_acting, of_a_deed),
+                "{verb}"
+            );
+            assert_eq!((refusal.user, refusal.verb), (Some("dev"), verb));
+        }
+        let path =
+            Refusal::parse("User \"dev\" cannot impersonate-on:user-info:get path \"/version\"");
+        assert!(path.is_some_and(|refusal| refusal.is_of_a_deed() && refusal.resource.is_none()));
+    }
 }

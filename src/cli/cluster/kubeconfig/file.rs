@@ -166,9 +166,11 @@ impl File {
         let file = documents.into_iter().next().flatten().unwrap_or_default();
         let is = |field: &Option<String>, wanted| set(field).is_none_or(|is| is == wanted);
         if !is(&file.kind, "Config") || !is(&file.api_version, "v1") {
+            let kind = file.kind.as_deref().unwrap_or("Config");
+            let vowel = kind.starts_with(['A', 'E', 'I', 'O', 'U']);
             return Err(format!(
-                "it is a {} of {}, not a Config of v1",
-                file.kind.as_deref().unwrap_or("Config"),
+                "it is {} {kind} of {}, not a Config of v1",
+                if vowel { "an" } else { "a" },
                 file.api_version.as_deref().unwrap_or("v1"),
             ));
         }
