@@ -3,10 +3,7 @@
 
 use std::{env, ffi::OsString, path::Path, process::ExitCode};
 
-use clap::{
-    CommandFactory, FromArgMatches, Parser, Subcommand,
-    error::{ContextKind, ContextValue, ErrorKind},
-};
+use clap::{CommandFactory, FromArgMatches, Parser, Subcommand};
 
 use self::{
     cluster::{Cluster, connect::Connection, plugin::Stdin, warnings::Warnings},
@@ -43,6 +40,7 @@ mod resume;
 mod run;
 mod several;
 mod show;
+mod slips;
 mod stages;
 mod style;
 mod table;
@@ -166,43 +164,9 @@ fn called_as(path: Option<&OsString>) -> &'static str {
 fn parse(program: &'static str, arguments: Vec<OsString>) -> Result<Arguments, clap::Error> {
     let mut command = named(Arguments::command(), program);
     let mut matches = command
-        .try_get_matches_from_mut(arguments)
-        .map_err(|error| misplaced(&mut command, &error, program).unwrap_or(error))?;
+        .try_get_matches_from_mut(&arguments)
+        .map_err(|error| slips::with_hint(&mut command, error, program, &arguments))?;
     Arguments::from_arg_matches_mut(&mut matches)
-}
-
-/// What people try, who know another program's verbs.
-const OTHERS: [(&str, &str); 6] = [
-    ("describe", "jobs show"),
-    ("get", "jobs list"),
-    ("kill", "jobs cancel"),
-    ("ps", "jobs list"),
-    ("stop", "jobs cancel"),
-    ("create", "run"),
-];
-
-/// The same error with the command that was meant, where a verb stands in the wrong place or has another
-/// name here.
-fn misplaced(
-    command: &mut clap::Command,
-    error: &clap::Error,
-    program: &str,
-) -> Option<clap::Error> {
-    let Some(ContextValue::String(verb)) = error.get(ContextKind::InvalidSubcommand) else {
-        return None;
-    };
-    let of_jobs = command
-        .find_subcommand("jobs")
-        .is_some_and(|jobs| jobs.find_subcommand(verb).is_some());
-    let other = OTHERS.iter().find(|(other, _)| other == verb);
-    let meant = match other {
-        _ if of_jobs => format!("jobs {verb}"),
-        _ if command.find_subcommand(verb).is_some() => verb.clone(),
-        Some((_, meant)) => (*meant).to_owned(),
-        None => return None,
-    };
-    let words = format!("unrecognized subcommand '{verb}'; did you mean: {program} {meant}");
-    Some(command.error(ErrorKind::InvalidSubcommand, words))
 }
 
 /// The command under the name by which it was called.

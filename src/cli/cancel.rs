@@ -30,10 +30,10 @@ use crate::api::reason::Phase;
   herdctl jobs cancel 7f3c --wait
   herdctl jobs cancel --agent reviewer --yes
 
-The agent gets SIGTERM, and SIGKILL after its cancelGrace. A Job that has ended stays as it is, and
-counts as stopped. With --wait, the exit code is 0 once all Jobs have ended, in any way, and 124 if
---timeout passes first. To stop a Job only for a while: herdctl jobs pause. @last
-works only for a Job that you created with herdctl."
+The agent gets SIGTERM, and SIGKILL after its cancelGrace. A Job that has ended is not changed; this is not
+an error. With --wait, the exit code is 0 once all Jobs have ended, in any way, 124 if --timeout passes
+first, and 130 after Ctrl-C. To stop a Job only for a while: herdctl jobs pause. @last works only for a Job
+that you created with herdctl."
 )]
 pub struct Cancel {
     /// The Jobs: names, any prefixes of UUIDs, @last or @last:AGENT
@@ -73,7 +73,8 @@ impl Cancel {
                 at_most: self.timeout,
                 is_so: JobView::is_final,
                 tell: tell_end,
-                not_yet: ["has not ended", "it is still asked to"],
+                not_yet: "did not end in time; the request stays",
+                left: "the request to stop stays",
             };
             wait.for_all(&cluster, &asked, &mut worst, out).await;
         }
@@ -161,7 +162,7 @@ fn tell_end(job: &JobView, now: Option<&JobView>, out: &mut Out) -> Result<(), C
     };
     out.line(&format!("{} {id} {}", now.sign(out.style), end(now, out)))?;
     if now.phase() == Some(Phase::Cancelled) && resume::has_session(now) {
-        out.say(&format!("continue it: {} jobs resume {id}", out.program));
+        out.say(&resume::after_the_end(now).replace("{program}", out.program));
     }
     Ok(())
 }

@@ -24,16 +24,31 @@ pub enum Exit {
 impl Exit {
     /// The codes with their meaning, in the order of the help.
     pub const TABLE: [(Exit, &str); 8] = [
-        (Exit::Done, "done; of a Job that was waited for: completed"),
+        (
+            Exit::Done,
+            "done; run and jobs resume with --follow: the Job completed",
+        ),
         (
             Exit::Error,
-            "error; jobs verify found a difference, doctor a fault",
+            "error; jobs verify: something differs; doctor: something is broken",
         ),
         (Exit::Usage, "invalid arguments"),
-        (Exit::Failed, "the Job that was waited for failed"),
-        (Exit::Timeout, "it failed because a time limit passed"),
-        (Exit::Cancelled, "it was cancelled"),
-        (Exit::GaveUp, "gave up waiting; the Job continues"),
+        (
+            Exit::Failed,
+            "run and jobs resume with --follow: the Job failed",
+        ),
+        (
+            Exit::Timeout,
+            "run and jobs resume with --follow: the Job failed because a time limit passed",
+        ),
+        (
+            Exit::Cancelled,
+            "run and jobs resume with --follow: the Job was cancelled",
+        ),
+        (
+            Exit::GaveUp,
+            "jobs cancel and jobs pause with --wait: not done in time; the Job continues",
+        ),
         (Exit::Left, "left by Ctrl-C; the Job continues"),
     ];
 

@@ -47,13 +47,23 @@ impl FromStr for JobId {
         }
         // A beginning may end with a dash, a name may not.
         let begins = text.trim_end_matches('-');
-        begins.parse::<Name>().map_err(|_| {
-            format!(
-                "{text:?} is not a Job's id: use its name, any prefix of its UUID, @last or @last:AGENT"
-            )
-        })?;
+        begins.parse::<Name>().map_err(|_| no_id(text))?;
         Ok(JobId::Named(text.to_owned()))
     }
+}
+
+fn no_id(text: &str) -> String {
+    let is_name = |text: &str| text.parse::<Name>().is_ok();
+    if let Some((namespace, name)) = text.split_once('/')
+        && is_name(namespace)
+        && is_name(name)
+        && !KINDS.contains(&namespace)
+    {
+        return format!("a namespace is given with -n: -n {namespace} {name}");
+    }
+    format!(
+        "{text:?} is not a Job's id: use its name, any prefix of its UUID, @last or @last:AGENT"
+    )
 }
 
 impl fmt::Display for JobId {

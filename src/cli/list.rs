@@ -1,20 +1,25 @@
 //! `herdctl jobs list`: which Jobs there are, newest first.
 
 use chrono::{DateTime, Utc};
+use serde::Deserialize;
 
 use self::columns::Columns;
 use super::{
     Session,
-    cluster::{Cluster, Selection},
+    cluster::{Cluster, Lookup, Selection},
     created,
     error::CliError,
     exit::Exit,
+    id,
     name::{self, Name},
     out::Out,
     time,
     view::{self, JobView},
 };
-use crate::api::reason::{Phase, Reason};
+use crate::api::{
+    crds,
+    reason::{Phase, Reason},
+};
 
 mod columns;
 mod watching;
@@ -128,8 +133,26 @@ impl List {
             true => "in any namespace".to_owned(),
             false => format!("in namespace {}", cluster.namespace),
         };
-        out.say(&format!("{such} {place}"));
+        let agent = self.absent_agent(cluster).await?;
+        out.say(&format!("{such} {place}{}", agent.unwrap_or_default()));
         Ok(Exit::Done)
+    }
+
+    /// A name that no Job has may be mistyped.
+    async fn absent_agent(&self, cluster: &Cluster) -> Result<Option<String>, CliError> {
+        let Some(agent) = self.agent.as_ref().filter(|_| !self.all_namespaces) else {
+            return Ok(None);
+        };
+        let Lookup::Absent = cluster.agent(agent.as_str()).await? else {
+            return Ok(None);
+        };
+        let names = cluster.agent_names().await.unwrap_or_default();
+        let names: Vec<&str> = names.iter().map(String::as_str).collect();
+        let near = match id::nearest(agent.as_str(), &names)[..] {
+            [] => String::new(),
+            ref near => format!("; nearest: {}", near.join(", ")),
+        };
+        Ok(Some(format!(", and no Agent {agent}{near}")))
     }
 
     fn columns(&self) -> Columns {
@@ -190,9 +213,37 @@ fn phase_selectors(wanted: &[Status]) -> Vec<String> {
     }
 }
 
+/// A reason, in whatever case it was typed.
 fn reason(text: &str) -> Result<Reason, String> {
-    let known: serde_json::Result<Reason> = serde_json::from_value(text.into());
-    known.map_err(|error| error.to_string())
+    let all = reasons();
+    let found = all
+        .iter()
+        .find(|reason| reason.to_string().eq_ignore_ascii_case(text));
+    found.copied().ok_or_else(|| unknown_reason(text, &all))
+}
+
+fn unknown_reason(text: &str, all: &[Reason]) -> String {
+    let names: Vec<String> = all.iter().map(ToString::to_string).collect();
+    let lower: Vec<String> = names.iter().map(|name| name.to_lowercase()).collect();
+    let lower: Vec<&str> = lower.iter().map(String::as_str).collect();
+    let near = id::nearest(&text.to_lowercase(), &lower);
+    let near = near.first().and_then(|near| {
+        let name = names.iter().find(|name| name.eq_ignore_ascii_case(near));
+        name.map(|name| format!("; the nearest is {name}"))
+    });
+    let near = near.unwrap_or_default();
+    format!("there is no such reason{near}; all stand in docs/reasons.md")
+}
+
+/// All that a Job's status may have, as its schema says.
+fn reasons() -> Vec<Reason> {
+    let path = "/spec/versions/0/schema/openAPIV3Schema/properties/status/properties/reason/enum";
+    let definitions = crds::all().unwrap_or_default();
+    let mut jobs = definitions.iter().filter(|(file, _)| *file == "jobs.yaml");
+    let offered = jobs.find_map(|(_, definition)| definition.pointer(path));
+    offered
+        .and_then(|offered| Vec::deserialize(offered).ok())
+        .unwrap_or_default()
 }
 
 fn newest_first(jobs: &mut [JobView]) {

@@ -28,7 +28,11 @@ use crate::api::record::Output;
   herdctl jobs logs 7f3c -o jsonl | jq -r 'select(.type == \"output\").content'
 
 --follow may start while the Job is pending. It waits for parts of the cluster that are away, continues
-where it was, and ends with the Job's last line. Ctrl-C leaves the Job running.")]
+where it was, and ends with the Job's last line. Ctrl-C leaves the Job running.
+
+The exit code tells whether the output could be read, not how the Job ended: also with --follow it is 0 for a
+Job that failed, and 130 after Ctrl-C. jobs show tells the outcome, and so do the exit codes of run and
+jobs resume with --follow.")]
 pub struct Logs {
     /// The Job: its name, any prefix of its UUID, @last or @last:AGENT
     id: JobId,
@@ -42,7 +46,7 @@ pub struct Logs {
     #[arg(long, value_name = "TIME", value_parser = time::since)]
     since: Option<DateTime<Utc>>,
     /// Show only the last N lines of what would be shown
-    #[arg(long, value_name = "N", value_parser = line_count)]
+    #[arg(long, value_name = "N", value_parser = line_count, allow_negative_numbers = true)]
     tail: Option<u64>,
     /// Show everything: also thinking, standard error, and results of tools in full
     #[arg(long)]
@@ -157,10 +161,7 @@ impl Logs {
         if let Some(job) = job.filter(|job| !job.is_final() && !self.follow) {
             let (program, id) = (out.program, &self.id);
             out.say(&if job.is_suspended() && job.is_to_pause() {
-                format!(
-                    "it is {}; continue it with {program} jobs resume {id}",
-                    job.in_passing(Utc::now())
-                )
+                format!("it is suspended; continue it with {program} jobs resume {id}")
             } else {
                 format!("it has not ended; follow it with {program} jobs logs -f {id}")
             });

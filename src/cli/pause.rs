@@ -29,9 +29,9 @@ use super::{
 
 The agent gets SIGTERM, and SIGKILL after its cancelGrace; its pod is removed, its session is kept. The
 Job is then pending with reason Suspended, for as long as you like: a pause counts neither against its
-timeout nor against maxAttempts. Files in the pod are lost unless they are in a volume. With --wait, the
-exit code is 0 once all are suspended, 1 if one ended first, and 124 if --timeout passes first. @last
-works only for a Job that you created with herdctl.")]
+timeout nor against maxAttempts. Files in the pod are lost. With --wait, the exit code is 0 once all are
+suspended, 1 if one ended first, 124 if --timeout passes first, and 130 after Ctrl-C. @last works only for a
+Job that you created with herdctl.")]
 pub struct Pause {
     /// The Jobs: names, any prefixes of UUIDs, @last or @last:AGENT
     #[arg(value_name = "ID", required = true)]
@@ -60,7 +60,8 @@ impl Pause {
                 at_most: self.timeout,
                 is_so: |job| job.is_final() || job.rests() || !job.is_to_pause(),
                 tell,
-                not_yet: ["is not suspended", "it is still asked to pause"],
+                not_yet: "was not suspended in time; the request stays",
+                left: "the pause stays requested",
             };
             wait.for_all(&cluster, &asked, &mut worst, out).await;
         }

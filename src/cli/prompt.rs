@@ -8,8 +8,8 @@ use std::{
 use super::{cluster::plugin::Stdin, error::CliError, exit::Exit, out::Out};
 use crate::api::agent::MAX_PROMPT_BYTES;
 
-/// The prompt that the argument means. `without`: what happens where --prompt is left out.
-pub fn read(text: &str, without: &str, out: &mut Out) -> Result<Prompt, CliError> {
+/// The prompt that the argument means. `instead`: what to do that makes sense, where it is empty.
+pub fn read(text: &str, instead: &str, out: &mut Out) -> Result<Prompt, CliError> {
     let (bytes, whence, stdin) = match (text, text.strip_prefix('@')) {
         ("-", _) => (
             read_stdin(out)?,
@@ -38,8 +38,7 @@ pub fn read(text: &str, without: &str, out: &mut Out) -> Result<Prompt, CliError
     };
     let prompt = String::from_utf8(bytes).map_err(|error| no_text(&whence, error.as_bytes()))?;
     if prompt.trim().is_empty() {
-        return Err(CliError::usage(format!("the prompt {whence} is empty"))
-            .next(format!("leave --prompt out {without}")));
+        return Err(CliError::usage(format!("the prompt {whence} is empty")).next(instead));
     }
     if prompt.len() > MAX_PROMPT_BYTES as usize {
         return Err(CliError::usage(format!(

@@ -7,19 +7,24 @@ use serde_json::{Value, json};
 use super::{
     Session,
     ask::{Asked, ask},
-    cluster::{Cluster, plugin::Stdin},
+    cluster::{Cluster, Lookup, plugin::Stdin},
     error::CliError,
+    event::Head,
     exit::Exit,
     follow::{self, From},
     id::{self, JobId},
+    lines::{Lines, Next},
     make::{self, Named},
     out::Out,
     prompt,
-    record::{Record, STORE_PATIENCE, answer::OutputError},
+    record::{News, Record, STORE_PATIENCE, Wanted, answer::OutputError},
     run::{self, Format},
     view::{self, JobView, short},
 };
-use crate::api::job::{JobSpec, ResumeFrom, ResumedFrom};
+use crate::api::{
+    job::{JobSpec, ResumeFrom, ResumedFrom},
+    reason::Reason,
+};
 
 /// What an agent is told that continues with a session of another Job: Claude Code's own words.
 const GO_ON: &str = "Continue from where you left off.";
@@ -37,14 +42,14 @@ A paused Job continues in a new pod. For a Job that has ended, a new Job is crea
 and the model, timeout and outputSchema that the old one set itself; everything else comes from the Agent as
 it is now, and turns and budget are counted from zero. You can resume an ended Job more than once: each new Job
 works on its own copy of the session. The name of the Job that continues is printed. In both cases files in
-the old pod are lost unless they are in a volume. With --follow, the exit code tells the Job's outcome. @last
-works only for a Job that you created with herdctl.
+the old pod are lost. With --follow, the exit code tells the Job's outcome. @last works only for a Job that
+you created with herdctl.
 
 {}", Exit::help()))]
 pub struct Resume {
     /// The Job: its name, any prefix of its UUID, @last or @last:AGENT
     id: JobId,
-    /// What to tell the agent: the text, @FILE, or - for standard input; @@ begins a text with @.
+    /// What to tell the agent: the text, @FILE, or - for standard input; to start the text with @, write @@.
     /// Default: a note to continue
     #[arg(short, long, value_name = "TEXT|@FILE|-", allow_hyphen_values = true)]
     prompt: Option<String>,
@@ -60,7 +65,8 @@ impl Resume {
     pub async fn run(self, session: &Session, out: &mut Out) -> Result<Exit, CliError> {
         // Before a login plugin can take it from standard input.
         let prompt = self.prompt.as_deref();
-        let prompt = prompt.map(|text| prompt::read(text, "to send a note to continue", out));
+        let prompt = prompt
+            .map(|text| prompt::read(text, "leave --prompt out to send a note to continue", out));
         let prompt = prompt.transpose()?;
         let stdin = prompt.as_ref().map_or(Stdin::Free, |prompt| prompt.stdin);
         let prompt = prompt.map(|prompt| prompt.text);
@@ -173,29 +179,77 @@ async fn in_a_new_job(
 /// Without a session there is nothing to go on with. A store that does not answer is no reason to refuse:
 /// the new Job waits for it.
 async fn check_session(cluster: &Cluster, job: &JobView) -> Result<(), CliError> {
-    let id = short(job.name());
-    let no = |why: &str| {
-        CliError::new(format!("{id} can't be resumed: {why}")).next(format!(
-            "start a new one: {{program}} run {} --prompt TEXT",
-            job.agent()
-        ))
+    let Some(why) = why_no_session(cluster, job).await else {
+        return Ok(());
     };
+    let gone = matches!(cluster.agent(&job.agent()).await?, Lookup::Absent);
+    let id = short(job.name());
+    Err(
+        CliError::new(format!("{id} can't be resumed: {why}")).next(if gone {
+            once_applied(job, run_anew(job))
+        } else {
+            format!("start a new one: {}", run_anew(job))
+        }),
+    )
+}
+
+async fn why_no_session(cluster: &Cluster, job: &JobView) -> Option<&'static str> {
     if job.is_being_deleted() {
-        return Err(no("it is being deleted"));
+        return Some("it is being deleted");
     }
     if !has_session(job) {
-        return Err(no("its agent never ran, so there is no session"));
+        return Some("its agent never ran, so there is no session");
     }
     let record = Record {
         cluster,
         job: job.name(),
     };
     match record.info(STORE_PATIENCE).await {
-        Err(OutputError::NoRecord) => Err(no("its output was deleted, and the session with it")),
-        Ok(info) if info.job.is_null() => {
-            Err(no("its output was deleted, and the session with it"))
+        Err(OutputError::NoRecord) => Some("its output was deleted, and the session with it"),
+        Ok(info) if info.job.is_null() => Some("its output was deleted, and the session with it"),
+        Ok(_) if never_began(cluster, job).await => {
+            Some("its agent ended before it began a session, so there is no session")
         }
-        Ok(_) | Err(_) => Ok(()),
+        Ok(_) | Err(_) => None,
+    }
+}
+
+/// The CLI was started, and ended before its first word: then it has written no transcript either. The status
+/// does not know; the record does. What can't be read to its end says nothing.
+pub async fn never_began(cluster: &Cluster, job: &JobView) -> bool {
+    let inherited = job.field::<ResumedFrom>("/status/resumedFrom").is_some();
+    let worked = job.field::<u64>("/status/progress/turns").unwrap_or(0) > 0;
+    let whole = job
+        .output()
+        .is_some_and(|output| output.sealed.is_some() && output.missing.unwrap_or_default() == 0);
+    if inherited || worked || !whole || !has_session(job) {
+        return false;
+    }
+    let record = Record {
+        cluster,
+        job: job.name(),
+    };
+    let read = tokio::time::timeout(STORE_PATIENCE, begins_session(record)).await;
+    matches!(read, Ok(Ok(false)))
+}
+
+/// The record has a line of the CLI's, which begins with one that names its session.
+async fn begins_session(record: Record<'_>) -> Result<bool, CliError> {
+    let mut reader = record.read(Wanted::default());
+    let mut lines = Lines::default();
+    loop {
+        let bytes = match reader.next().await? {
+            News::Bytes(bytes) => bytes,
+            News::Away(_) | News::Back | News::Now => continue,
+            News::End => return Ok(false),
+        };
+        let next = lines.feed(&bytes, |line| {
+            let of_cli = Head::of(line).is_some_and(|head| head.line.is_some());
+            Ok(if of_cli { Next::Stop } else { Next::GoOn })
+        })?;
+        if next == Next::Stop {
+            return Ok(true);
+        }
     }
 }
 
@@ -206,17 +260,45 @@ pub fn has_session(job: &JobView) -> bool {
 
 /// How to continue a Job that has ended, or is about to: what `jobs resume` takes, and no other.
 pub fn after_the_end(job: &JobView) -> String {
-    if has_session(job) {
-        format!(
-            "continue in a new Job: {{program}} jobs resume {}",
-            short(job.name())
-        )
-    } else {
-        format!(
-            "run it again: {{program}} run {} --prompt TEXT",
+    let resumable = has_session(job);
+    let command = if resumable { go_on(job) } else { run_anew(job) };
+    // It may have been applied since.
+    if missed_agent(job) {
+        return format!(
+            "apply the Agent {} first if there is none (kubectl apply -f FILE), then: {command}",
             job.agent()
-        )
+        );
     }
+    let what = if resumable {
+        "continue in a new Job"
+    } else {
+        "run it again"
+    };
+    format!("{what}: {command}")
+}
+
+/// It ended, or waits, because it has no Agent.
+fn missed_agent(job: &JobView) -> bool {
+    matches!(
+        job.reason(),
+        Some(Reason::AgentDeleted | Reason::AgentNotFound)
+    )
+}
+
+/// What is refused as long as there is no such Agent.
+pub fn once_applied(job: &JobView, command: String) -> String {
+    format!(
+        "there is no Agent {}: apply it first (kubectl apply -f FILE), then: {command}",
+        job.agent()
+    )
+}
+
+fn go_on(job: &JobView) -> String {
+    format!("{{program}} jobs resume {}", short(job.name()))
+}
+
+fn run_anew(job: &JobView) -> String {
+    format!("{{program}} run {} --prompt TEXT", job.agent())
 }
 
 /// `continues session 4be1 of 7f3c, $0.11 spent before`.

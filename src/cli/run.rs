@@ -12,11 +12,15 @@ use super::{
     name::{self, Name},
     out::Out,
     prompt::{self, Prompt},
+    time,
 };
 use crate::api::{
     duration::DurationText,
     job::{Job, JobSpec},
 };
+
+/// Whether the Agent has a prompt of its own is not known before the cluster is asked.
+const GIVE_ONE: &str = "give one: --prompt TEXT, --prompt @FILE or --prompt -";
 
 /// Create a Job that runs an agent, and print its name
 #[derive(Debug, clap::Args)]
@@ -35,7 +39,7 @@ pub struct Run {
     /// The Agent
     #[arg(value_parser = name::agent)]
     agent: Name,
-    /// What the agent is to do: the text, @FILE, or - for standard input; @@ begins a text with @.
+    /// What the agent is to do: the text, @FILE, or - for standard input; to start the text with @, write @@.
     /// Default: the Agent's own prompt
     #[arg(short, long, value_name = "TEXT|@FILE|-", allow_hyphen_values = true)]
     prompt: Option<String>,
@@ -76,7 +80,7 @@ impl Run {
     pub async fn run(self, session: &Session, out: &mut Out) -> Result<Exit, CliError> {
         // Before a login plugin can take it from standard input.
         let prompt = self.prompt.as_deref();
-        let prompt = prompt.map(|text| prompt::read(text, "to use the Agent's own", out));
+        let prompt = prompt.map(|text| prompt::read(text, GIVE_ONE, out));
         let prompt = prompt.transpose()?;
         let stdin = prompt.as_ref().map_or(Stdin::Free, |prompt| prompt.stdin);
         let cluster = match self.dry_run {
@@ -160,6 +164,7 @@ pub fn print(
 }
 
 fn timeout(text: &str) -> Result<DurationText, String> {
+    time::not_zero(text)?;
     let duration = DurationText::from(text);
     duration.parse().map_err(|bad| bad.to_string())?;
     Ok(duration)

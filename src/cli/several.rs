@@ -2,7 +2,10 @@
 
 use std::time::Duration;
 
-use tokio::time::{Instant, timeout_at};
+use tokio::{
+    signal::unix::{SignalKind, signal},
+    time::{Instant, timeout_at},
+};
 
 use super::{
     cluster::Cluster,
@@ -10,7 +13,7 @@ use super::{
     exit::Exit,
     id::{self, JobId},
     out::Out,
-    stages, time,
+    stages,
     view::{JobView, short},
 };
 
@@ -60,12 +63,29 @@ pub struct Wait {
     pub is_so: fn(&JobView) -> bool,
     /// Tells how it became so; none for a Job that was deleted.
     pub tell: fn(&JobView, Option<&JobView>, &mut Out) -> Result<(), CliError>,
-    /// `has not ended`, and what remains so.
-    pub not_yet: [&'static str; 2],
+    /// What is told of a Job with which it did not come so far in time.
+    pub not_yet: &'static str,
+    /// What is told to who leaves earlier.
+    pub left: &'static str,
 }
 
 impl Wait {
     pub async fn for_all(
+        &self,
+        cluster: &Cluster,
+        jobs: &[JobView],
+        worst: &mut Worst,
+        out: &mut Out,
+    ) {
+        tokio::select! {
+            () = self.for_each(cluster, jobs, worst, out) => return,
+            () = interrupted() => {}
+        }
+        out.say(&format!("left; {}", self.left));
+        worst.0 = Exit::Left;
+    }
+
+    async fn for_each(
         &self,
         cluster: &Cluster,
         jobs: &[JobView],
@@ -80,13 +100,7 @@ impl Wait {
                 }
                 Err(error) => Err(error),
                 Ok(Waited::GaveUp) => {
-                    let [not_yet, still] = self.not_yet;
-                    let span = chrono::TimeDelta::from_std(self.at_most).unwrap_or_default();
-                    out.warn(&format!(
-                        "{} {not_yet} within {}; {still}",
-                        short(job.name()),
-                        time::span(span)
-                    ));
+                    out.warn(&format!("{} {}", short(job.name()), self.not_yet));
                     worst.gave_up();
                     continue;
                 }
@@ -111,6 +125,16 @@ impl Wait {
                 Ok(_) | Err(_) => Ok(Waited::GaveUp),
             },
         }
+    }
+}
+
+/// Ends when the person presses Ctrl-C; never, where that can't be known.
+async fn interrupted() {
+    match signal(SignalKind::interrupt()) {
+        Ok(mut pressed) => {
+            pressed.recv().await;
+        }
+        Err(_) => std::future::pending().await,
     }
 }
 

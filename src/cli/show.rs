@@ -1,5 +1,6 @@
 //! `herdctl jobs show`: all that is known of one Job, with what to do next.
 
+use self::text::Again;
 use super::{
     Session,
     cluster::{Cluster, Lookup},
@@ -8,6 +9,7 @@ use super::{
     id::{self, JobId},
     out::Out,
     record::{Record, STORE_PATIENCE},
+    resume,
     several::Worst,
     view::{self, JobView},
 };
@@ -78,16 +80,36 @@ async fn show(cluster: &Cluster, job: &JobView, out: &mut Out) -> Result<(), Cli
         cluster,
         job: job.name(),
     };
-    let (info, agent) = tokio::join!(record.info(STORE_PATIENCE), agent(cluster, job));
+    let (info, agent, again) = tokio::join!(
+        record.info(STORE_PATIENCE),
+        agent(cluster, job),
+        again(cluster, job)
+    );
     let shown = text::Shown {
         job,
         info,
         agent: agent.as_ref(),
+        again,
     };
     for line in shown.lines(out.style, out.program) {
         out.line(&line)?;
     }
     Ok(())
+}
+
+/// Whether and how the session of a Job that has ended can be continued.
+async fn again(cluster: &Cluster, job: &JobView) -> Again {
+    if !job.is_final() || !resume::has_session(job) {
+        return Again::No;
+    }
+    let name = job.agent();
+    let (agent, never_began) =
+        tokio::join!(cluster.agent(&name), resume::never_began(cluster, job));
+    match agent {
+        _ if never_began => Again::No,
+        Ok(Lookup::Absent) => Again::OnceApplied,
+        Ok(Lookup::Found(_) | Lookup::Hidden) | Err(_) => Again::Now,
+    }
 }
 
 /// The Agent's spec that holds for the Job: as captured, or before the first attempt as it is now. None

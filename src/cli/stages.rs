@@ -139,6 +139,8 @@ fn stage(job: &JobView) -> String {
 /// What somebody must do something about, or wait for.
 fn trouble(job: &JobView) -> String {
     match job.reason() {
+        // Its message still says how to resume it.
+        Some(Reason::Suspended) if !job.is_to_pause() => String::new(),
         Some(
             Reason::ConfigMissing
             | Reason::AgentNotFound
@@ -158,7 +160,7 @@ mod tests {
 
     fn job(status: Value) -> JobView {
         let object = json!({"apiVersion": "herdctl.dev/v1alpha1", "kind": "Job",
-            "metadata": {"name": "a"}, "spec": {"agent": "x"}, "status": status});
+            "metadata": {"name": "a"}, "spec": {"agent": "x", "suspend": true}, "status": status});
         JobView(serde_json::from_value(object).unwrap())
     }
 
@@ -182,5 +184,13 @@ mod tests {
             let job = job(json!({"phase": "pending", "reason": reason, "message": "m"}));
             assert_eq!(trouble(&job), told, "{reason}");
         }
+    }
+
+    #[test]
+    fn a_job_that_was_just_resumed_is_not_told_to_be_paused() {
+        let mut job = job(json!({"phase": "pending", "reason": "Suspended", "message": "m"}));
+        assert_eq!(trouble(&job), "m");
+        job.0.data["spec"]["suspend"] = false.into();
+        assert_eq!(trouble(&job), "");
     }
 }

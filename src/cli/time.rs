@@ -17,6 +17,7 @@ pub fn since(text: &str) -> Result<DateTime<Utc>, String> {
 /// A duration such as `90s`, `1h30m` or `7d`.
 pub fn duration(text: &str) -> Result<Duration, String> {
     let bad = || format!("{text:?} is not a duration like 90s, 1h30m or 7d");
+    not_zero(text)?;
     let (days, rest) = match text.split_once('d') {
         Some((days, rest)) => (days.parse::<u32>().map_err(|_| bad())?, rest),
         None => (0, text),
@@ -27,6 +28,23 @@ pub fn duration(text: &str) -> Result<Duration, String> {
     }
     let rest = DurationText::from(rest).parse().map_err(|_| bad())?;
     days.checked_add(rest).ok_or_else(bad)
+}
+
+/// An error for what is a duration, and none that anything can be waited for.
+pub fn not_zero(text: &str) -> Result<(), String> {
+    let is_zero = match text.strip_suffix('d') {
+        _ if text.is_empty() => false,
+        Some(days) => days.parse() == Ok(0_u32),
+        None => text
+            .parse::<kube::core::Duration>()
+            .is_ok_and(|parsed| Duration::from(parsed).is_zero()),
+    };
+    match is_zero {
+        true => Err(format!(
+            "{text} is no time: it must be more than 0, for example 90s"
+        )),
+        false => Ok(()),
+    }
 }
 
 fn moment<Z: TimeZone>(text: &str, now: DateTime<Utc>, zone: &Z) -> Result<DateTime<Utc>, String> {
@@ -91,6 +109,25 @@ pub fn span(took: TimeDelta) -> String {
     }
 }
 
+/// A duration as somebody set it, with nothing rounded away: `5s`, `1h30m`, `1m0.5s`.
+pub fn setting(set: Duration) -> String {
+    let (seconds, milliseconds) = (set.as_secs(), set.subsec_millis());
+    let fraction = match milliseconds {
+        0 => String::new(),
+        some => format!(".{some:03}").trim_end_matches('0').to_owned(),
+    };
+    let units = [
+        (seconds / 3_600, "h", ""),
+        (seconds % 3_600 / 60, "m", ""),
+        (seconds % 60, "s", fraction.as_str()),
+    ];
+    let told = units
+        .into_iter()
+        .filter(|(count, _, fraction)| *count > 0 || !fraction.is_empty())
+        .map(|(count, unit, fraction)| format!("{count}{fraction}{unit}"));
+    told.collect()
+}
+
 fn two_units(small: i64, in_large: i64, large: char, unit: char) -> String {
     match (small / in_large, small % in_large) {
         (whole, 0) => format!("{whole}{large}"),
@@ -141,6 +178,33 @@ mod tests {
             assert!(at(text).contains("2024-01-15"), "{text}: {}", at(text));
         }
         assert!(at("4294967295d").contains("longer ago"));
+    }
+
+    #[test]
+    fn no_time_at_all_is_told_apart_from_what_is_no_duration() {
+        for text in ["0s", "0", "0h0m", "0d"] {
+            let told = duration(text).unwrap_err();
+            assert!(told.contains("must be more than 0"), "{told}");
+        }
+        for text in ["five", "", "1x"] {
+            let told = duration(text).unwrap_err();
+            assert!(told.contains("is not a duration"), "{told}");
+        }
+        assert_eq!(duration("1ms"), Ok(Duration::from_millis(1)));
+    }
+
+    #[test]
+    fn a_setting_is_told_as_it_was_set() {
+        for (milliseconds, told) in [
+            (5_000, "5s"),
+            (250, "0.25s"),
+            (60_500, "1m0.5s"),
+            (600_000, "10m"),
+            (5_400_000, "1h30m"),
+            (90_061_000, "25h1m1s"),
+        ] {
+            assert_eq!(setting(Duration::from_millis(milliseconds)), told);
+        }
     }
 
     #[test]

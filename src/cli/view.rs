@@ -222,21 +222,29 @@ impl JobView {
                 None => phase.to_string(),
             },
             Some(Phase::Running) => match since(self.started()) {
-                Some(old) => format!("running for {}", time::span(old)),
+                Some(old) => lasting("running", old),
                 None => phase,
             },
             _ if self.is_suspended() => {
                 match since(self.attempt().and_then(|attempt| attempt.ended)) {
-                    Some(old) => format!("suspended for {}", time::span(old)),
+                    Some(old) => lasting("suspended", old),
                     None => "suspended".into(),
                 }
             }
             _ => match since(self.created()) {
-                Some(old) => format!("{phase} for {}", time::span(old)),
+                Some(old) => lasting(&phase, old),
                 None => phase,
             },
         }
     }
+}
+
+/// What has only just begun, also by a clock that is behind, has no length yet.
+fn lasting(state: &str, old: TimeDelta) -> String {
+    if old < TimeDelta::seconds(1) {
+        return state.to_owned();
+    }
+    format!("{state} for {}", time::span(old))
 }
 
 pub fn created(metadata: &kube::api::ObjectMeta) -> Option<DateTime<Utc>> {
@@ -314,12 +322,22 @@ pub fn digest(sha256: &str) -> String {
     Clean::line(sha256, 64).chars().take(SHOWN).collect()
 }
 
-/// Dollars to the cent; below one, where the first figure stands.
+/// Dollars to the cent, everywhere: figures below each other are compared.
 pub fn cost(dollars: f64) -> String {
-    if dollars >= 0.01 || dollars <= 0.0 {
-        return format!("${dollars:.2}");
+    if dollars > 0.0 && dollars < 0.01 {
+        return "<$0.01".into();
     }
-    format!("${dollars:.4}")
+    format!("${dollars:.2}")
+}
+
+/// Dollars as somebody set them: with cents, and more where there are more.
+pub fn budget(dollars: f64) -> String {
+    let exact = dollars.to_string();
+    let decimals = exact.split_once('.').map_or(0, |(_, rest)| rest.len());
+    match decimals {
+        0..2 => format!("${dollars:.2}"),
+        _ => format!("${exact}"),
+    }
 }
 
 /// `12.3 KiB`.
@@ -407,7 +425,9 @@ mod tests {
         assert_eq!(view(status.clone()).in_passing(now), "suspended");
         status["attempts"] =
             json!([{"number": 1, "pod": "a-1", "intended": ended, "ended": ended}]);
-        assert_eq!(view(status).in_passing(now), "suspended for 2m");
+        assert_eq!(view(status.clone()).in_passing(now), "suspended for 2m");
+        let just_then = ended.parse().unwrap();
+        assert_eq!(view(status).in_passing(just_then), "suspended");
     }
 
     #[test]
@@ -427,7 +447,11 @@ mod tests {
         assert_eq!((turns(1), turns(4)), ("1 turn".into(), "4 turns".into()));
         assert_eq!(
             (cost(0.064), cost(0.0016), cost(0.0)),
-            ("$0.06".into(), "$0.0016".into(), "$0.00".into())
+            ("$0.06".into(), "<$0.01".into(), "$0.00".into())
+        );
+        assert_eq!(
+            (budget(2.0), budget(0.5), budget(0.005)),
+            ("$2.00".into(), "$0.50".into(), "$0.005".into())
         );
         assert_eq!(
             (bytes(1023), bytes(12_595)),

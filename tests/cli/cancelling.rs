@@ -103,7 +103,7 @@ async fn what_was_cancelled_with_a_session_can_go_on() {
         json!({"phase": "cancelled", "exitReason": "manual_cancel", "sessionId": "4be1", "startedAt": "2026-01-02T12:00:00Z"}),
     );
     let ran = cancel.rest().await.exits(0);
-    ran.says(&["continue it: herdctl jobs resume a"]);
+    ran.says(&["continue in a new Job: herdctl jobs resume a"]);
 }
 
 #[tokio::test]
@@ -133,7 +133,7 @@ async fn waiting_is_given_up_after_the_timeout() {
         .run(&["jobs", "cancel", "a", "--wait", "--timeout", "300ms"])
         .await
         .exits(124);
-    ran.says(&["a has not ended within 0.3s; it is still asked to"]);
+    ran.says(&["a did not end in time; the request stays"]);
 }
 
 #[tokio::test]

@@ -305,11 +305,14 @@ async fn a_pause_is_told_while_nothing_comes() {
                 .any(|request| request.contains("watch=true"))
         })
         .await;
-    cluster.job(
-        "j",
-        60,
-        json!({"phase": "pending", "reason": "Suspended", "message": "paused by spec.suspend"}),
-    );
+    cluster.job("j", 60, json!({"phase": "running", "reason": "Suspending"}));
+    cluster.change(|world| {
+        let mut job = world.jobs["j"].clone();
+        job["spec"]["suspend"] = true.into();
+        job["status"] =
+            json!({"phase": "pending", "reason": "Suspended", "message": "paused by spec.suspend"});
+        world.put(job);
+    });
     logs.tells("paused by spec.suspend").await;
     logs.interrupt();
     logs.rest().await.exits(130);

@@ -129,8 +129,78 @@ async fn a_verb_in_the_wrong_place_names_the_right_one() {
         (&["jobs", "run", "a"][..], "herdctl run\n"),
         (&["describe"], "herdctl jobs show\n"),
         (&["jobs", "stop"], "herdctl jobs cancel\n"),
+        (&["jobs", "delete", "x"], "kubectl delete hj x\n"),
+        (&["rm"], "kubectl delete hj NAME\n"),
+        (&["agents"], "kubectl get agents\n"),
+        (&["agents", "list"], "kubectl get agents\n"),
+        (&["version"], "herdctl --version\n"),
     ] {
         let ran = program.run(typed).await.exits(2);
         ran.says(&[&format!("did you mean: {meant}")]);
     }
+}
+
+#[tokio::test]
+async fn a_word_or_flag_too_much_gets_a_tip_that_works() {
+    let program = Program::new("http://127.0.0.1:1", NAMESPACE);
+    for (typed, tip) in [
+        (
+            &["run", "scout", "hi"][..],
+            "tip: a prompt is given as: --prompt 'hi'\n",
+        ),
+        (
+            &["-n", "jobs", "run", "scout", "hi", "it's me", "-f"],
+            r"--prompt 'hi it'\''s me'",
+        ),
+        (
+            &["run", "scout", "-p", "Review", "it"],
+            "tip: put a prompt of several words in quotes: --prompt 'Review it'\n",
+        ),
+        (&["jobs", "resume", "a", "hi"], "--prompt 'hi'\n"),
+        (
+            &["jobs", "list", "first"],
+            "tip: to see one Job: herdctl jobs show first\n",
+        ),
+        (
+            &["run", "scout", "--dry-run"],
+            "tip: write --dry-run=client or --dry-run=server\n",
+        ),
+        (
+            &["jobs", "resume", "a", "--name", "x"],
+            "tip: --name is only a flag of herdctl run\n",
+        ),
+        (
+            &["jobs", "logs", "a", "-p"],
+            "tip: -p is only a flag of herdctl run and herdctl jobs resume\n",
+        ),
+        (
+            &["jobs", "logs", "a", "--since", "-1h"],
+            "tip: a value of '--since <TIME>' does not begin with a dash\n",
+        ),
+        (
+            &["jobs", "logs", "a", "--tail", "-1"],
+            "'--tail <N>': expected a number of lines, for example 20\n",
+        ),
+        (
+            &["jobs", "logs", "team-a/hello"],
+            "a namespace is given with -n: -n team-a hello\n",
+        ),
+    ] {
+        let ran = program.run(typed).await.exits(2).says(&[tip]);
+        for wrong in ["-- -", "'--namespace'", "--namespace <NAME> <ID>"] {
+            assert!(!ran.stderr.contains(wrong), "{typed:?}: {ran:#?}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn the_help_says_whose_exit_code_tells_the_outcome() {
+    let program = Program::new("http://127.0.0.1:1", NAMESPACE);
+    let ran = program.run(&["--help"]).await.exits(0);
+    ran.prints(&[
+        "  3  run and jobs resume with --follow: the Job failed\n",
+        "124  jobs cancel and jobs pause with --wait: not done in time",
+    ]);
+    let ran = program.run(&["jobs", "logs", "--help"]).await.exits(0);
+    ran.prints(&["also with --follow it is 0 for a\nJob that failed"]);
 }

@@ -165,6 +165,8 @@ async fn a_list_says_why_and_can_be_asked_for_it() {
     for (reasons, names) in [
         ("Suspended", &["paused"][..]),
         ("Suspended,Working", &["paused", "nightly"]),
+        // In whatever case.
+        ("suspended", &["paused"]),
     ] {
         let ran = cluster
             .program
@@ -179,10 +181,10 @@ async fn a_list_says_why_and_can_be_asked_for_it() {
     }
     let ran = cluster
         .program
-        .run(&["jobs", "list", "--reason", "suspended"])
+        .run(&["jobs", "list", "--reason", "maxturn"])
         .await
         .exits(2);
-    ran.says(&["`suspended`", "`Suspended`"]);
+    ran.says(&["there is no such reason; the nearest is MaxTurns; all stand in docs/reasons.md\n"]);
 }
 
 #[tokio::test]
@@ -255,6 +257,39 @@ async fn nothing_is_a_sentence_and_no_error() {
         serde_json::from_str::<Value>(&ran.stdout).unwrap()["items"],
         json!([])
     );
+}
+
+#[tokio::test]
+async fn an_agent_that_there_is_not_is_told_where_no_job_has_it() {
+    let cluster = Cluster::start();
+    cluster.agent("reviewer");
+    for (agent, words) in [
+        ("reviewer", "no such Jobs in namespace team-a\n"),
+        (
+            "reviwer",
+            "no such Jobs in namespace team-a, and no Agent reviwer; nearest: reviewer\n",
+        ),
+    ] {
+        let list = ["jobs", "list", "--agent", agent];
+        let ran = cluster.program.run(&list).await.exits(0);
+        assert_eq!((ran.stdout.as_str(), ran.stderr.as_str()), ("", words));
+    }
+}
+
+#[tokio::test]
+async fn costs_are_rounded_alike() {
+    let cluster = Cluster::start();
+    for (name, dollars) in [("a", 0.0016), ("b", 0.064), ("c", 12.345)] {
+        let progress = json!({"turns": 1, "costUSD": dollars, "inputTokens": 1, "outputTokens": 1});
+        cluster.job(
+            name,
+            60,
+            json!({"phase": "completed", "progress": progress}),
+        );
+    }
+    let ran = cluster.program.run(&["jobs", "list"]).await.exits(0);
+    let costs: Vec<&str> = words(&ran.stdout)[1..].iter().map(|row| row[4]).collect();
+    assert_eq!(costs, ["<$0.01", "$0.06", "$12.35"], "{}", ran.stdout);
 }
 
 #[tokio::test]

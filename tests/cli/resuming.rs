@@ -202,6 +202,41 @@ async fn what_can_not_be_resumed_says_why_and_what_else_to_do() {
 }
 
 #[tokio::test]
+async fn what_never_began_a_session_is_not_resumed_nor_advised_to_be() {
+    let (started, verdict) = segment("badflag");
+    let bytes = close(started, &verdict);
+    let mut status = status_of(&bytes, &verdict);
+    status["sessionId"] = "4be1".into();
+    let cluster = with(status.clone(), json!({}));
+    cluster.record("a", &bytes, true);
+    let ran = cluster.program.run(&["jobs", "resume", "a"]).await.exits(1);
+    ran.says(&[
+        "error: a can't be resumed: its agent ended before it began a session, so there is no session",
+        "next: start a new one: herdctl run reviewer --prompt TEXT\n",
+    ]);
+    assert_eq!(cluster.count("POST /apis/herdctl.dev"), 0);
+    let ran = cluster.program.run(&["jobs", "show", "a"]).await.exits(0);
+    assert!(!ran.stdout.contains("jobs resume"), "{ran:#?}");
+    // One that was to continue a session of before has that one still.
+    status["resumedFrom"] = json!({"job": "b", "uid": "u"});
+    cluster.job("a", 60, status);
+    cluster.program.run(&["jobs", "resume", "a"]).await.exits(0);
+}
+
+#[tokio::test]
+async fn without_session_and_agent_the_agent_comes_first() {
+    let cluster = with(
+        json!({"phase": "failed", "exitReason": "timeout", "reason": "StartTimedOut"}),
+        json!({"agent": "nosuch"}),
+    );
+    let ran = cluster.program.run(&["jobs", "resume", "a"]).await.exits(1);
+    ran.says(&[
+        "its agent never ran, so there is no session",
+        "next: there is no Agent nosuch: apply it first (kubectl apply -f FILE), then: herdctl run nosuch --prompt TEXT\n",
+    ]);
+}
+
+#[tokio::test]
 async fn the_session_of_an_ended_job_goes_on_in_one_new_job() {
     let cluster = ended();
     let ran = cluster
@@ -220,8 +255,7 @@ async fn the_session_of_an_ended_job_goes_on_in_one_new_job() {
             "timeout": "5m", "outputSchema": "{}"})
     );
     ran.says(&[
-        "continues session 4be1 of a, $",
-        " spent before",
+        "continues session 4be1 of a, <$0.01 spent before",
         "follow: herdctl jobs logs -f ",
     ]);
     assert_eq!(
@@ -313,6 +347,11 @@ async fn a_store_that_is_away_does_not_keep_from_resuming() {
 #[tokio::test]
 async fn following_shows_what_comes_and_carries_the_outcome() {
     let cluster = suspended();
+    cluster.change(|world| {
+        let mut job = world.jobs["a"].clone();
+        job["status"]["message"] = "paused by spec.suspend".into();
+        world.put(job);
+    });
     let (before, _) = segment("sigterm_bash");
     cluster.record("a", &before, false);
     let resume = cluster.program.start(&["jobs", "resume", "a", "-f"]);
@@ -324,6 +363,7 @@ async fn following_shows_what_comes_and_carries_the_outcome() {
     cluster.append("a", &bytes[before.len()..], true);
     let ran = resume.rest().await.exits(3);
     assert!(!ran.stdout.contains("sleep 317"), "{}", ran.stdout);
+    assert!(!ran.stderr.contains("paused by"), "{}", ran.stderr);
     ran.prints(&["a failed error MaxTurns"])
         .says(&["a continues"]);
 }

@@ -81,6 +81,14 @@ async fn bad_arguments_are_told_before_anything_is_made() {
             "the prompt of --prompt is empty",
         ),
         (
+            &["run", "reviewer", "-p", ""],
+            "next: give one: --prompt TEXT, --prompt @FILE or --prompt -\n",
+        ),
+        (
+            &["run", "reviewer", "--timeout", "0s"],
+            "0s is no time: it must be more than 0",
+        ),
+        (
             &["run", "reviewer", "-p", "@/nowhere"],
             "can't read the prompt from the file \"/nowhere\"",
         ),

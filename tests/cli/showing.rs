@@ -11,6 +11,7 @@ use crate::{
 /// A Job that failed, with all that a status can say.
 fn failed() -> Cluster {
     let cluster = Cluster::start();
+    cluster.agent("reviewer");
     let (segment, verdict) = segment("err401_maxretries0");
     let bytes = close(segment, &verdict);
     let mut status = status_of(&bytes, &verdict);
@@ -47,6 +48,20 @@ async fn why_a_job_failed_and_what_to_do_is_told() {
         .await
         .exits(0);
     golden::agrees("tests/cli/golden/show-failed.txt", &timeless(&ran.stdout));
+}
+
+#[tokio::test]
+async fn a_session_whose_agent_is_gone_goes_on_once_there_is_one() {
+    let cluster = failed();
+    cluster.change(|world| world.agents.clear());
+    let ran = cluster
+        .program
+        .run(&["jobs", "show", "nightly"])
+        .await
+        .exits(0);
+    ran.prints(&[
+        "there is no Agent reviewer: apply it first (kubectl apply -f FILE), then: herdctl jobs resume nightly\n",
+    ]);
 }
 
 #[tokio::test]
@@ -231,7 +246,7 @@ async fn a_paused_job_says_how_it_goes_on() {
             json!({}),
             &[
                 "⊘ cancelled AgentDeleted · ",
-                "continue its session: herdctl jobs resume nightly\n",
+                "there is no Agent reviewer: apply it first (kubectl apply -f FILE), then: herdctl jobs resume nightly\n",
             ],
         ),
     ] {

@@ -40,17 +40,18 @@ pub fn effective(job: &JobSpec, agent: &AgentSpec) -> Vec<String> {
                 agent.cancel_grace.is_some(),
             ),
         ];
-        told.extend(own.into_iter().map(|(name, value, set)| {
-            let value = time::span(chrono::TimeDelta::from_std(value).unwrap_or_default());
-            format!("{name} {value}{}", whence(set))
-        }));
+        told.extend(
+            own.into_iter().map(|(name, value, set)| {
+                format!("{name} {}{}", time::setting(value), whence(set))
+            }),
+        );
     }
     told.push(match agent.max_turns {
         Some(turns) => format!("maxTurns {turns}"),
         None => "maxTurns no limit".into(),
     });
     told.push(match agent.max_budget_usd {
-        Some(dollars) => format!("maxBudgetUSD {}", view::cost(dollars)),
+        Some(dollars) => format!("maxBudgetUSD {}", view::budget(dollars)),
         None => "maxBudgetUSD no limit".into(),
     });
     let on_disruption = match agent.on_disruption.unwrap_or_default() {
@@ -76,7 +77,9 @@ pub fn effective(job: &JobSpec, agent: &AgentSpec) -> Vec<String> {
 /// What nothing bounds but the time: a run may cost whatever it can spend until its timeout.
 pub fn missing(agent: &AgentSpec) -> Option<&'static str> {
     match (agent.max_turns, agent.max_budget_usd) {
-        (None, None) => Some("on turns and on cost: set maxTurns or maxBudgetUSD of the Agent"),
+        (None, None) => Some(
+            "only the timeout limits what a run may cost: set maxTurns or maxBudgetUSD of the Agent",
+        ),
         (Some(_), None) | (_, Some(_)) => None,
     }
 }

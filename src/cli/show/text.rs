@@ -33,6 +33,17 @@ pub struct Shown<'a> {
     /// What the store says of its record, if it answers.
     pub info: Result<RecordInfo, OutputError>,
     pub agent: Option<&'a AgentSpec>,
+    pub again: Again,
+}
+
+/// Whether the session of a Job that has ended can be continued.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Again {
+    /// The Job has not ended, or there is no session.
+    No,
+    Now,
+    /// There is no Agent of its name.
+    OnceApplied,
 }
 
 impl Shown<'_> {
@@ -140,7 +151,7 @@ impl Shown<'_> {
                 let words = format!("{} {words}", style.sign(Sign::Warning));
                 fact(name, style.paint(Colour::Yellow, &words))
             };
-            lines.extend(limits::missing(agent).map(|words| warning("no limit", words)));
+            lines.extend(limits::missing(agent).map(|words| warning("cost", words)));
             let slips = agent.tools.as_ref().map(tools::slips).unwrap_or_default();
             lines.extend(slips.iter().map(|slip| warning("tools", slip)));
             let limits = limits::effective(&spec, agent);
@@ -228,8 +239,11 @@ impl Shown<'_> {
                 next.push(step("the whole answer", "result"));
             }
             next.push(step("all output", "logs"));
-            if resume::has_session(job) {
-                next.push(step("continue its session", "resume"));
+            let go_on = format!("{program} jobs resume {id}");
+            match self.again {
+                Again::No => {}
+                Again::Now => next.push(step("continue its session", "resume")),
+                Again::OnceApplied => next.push(resume::once_applied(job, go_on)),
             }
             return next;
         }
