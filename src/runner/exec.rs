@@ -38,6 +38,7 @@ use self::processes::Reach;
 use self::record::{Record, Spool};
 use self::session::Begin;
 use self::start::Refusal;
+use self::termination::Guard;
 use self::watch::{Failure, Finish, Watch};
 use super::signals::Signals;
 use super::translate::{Ended, RunIdentity};
@@ -167,7 +168,9 @@ impl Run {
         let finish = match started {
             Ok(child) => {
                 let limits = limits(&self.inputs);
-                Watch::new(child, &mut record, limits, clock, signals, self.reach).into_finish()?
+                let log = Guard::new(&options.termination_log);
+                Watch::new(child, &mut record, limits, clock, signals, self.reach, log)
+                    .into_finish()?
             }
             Err((by, why)) => {
                 record

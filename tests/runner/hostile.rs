@@ -247,6 +247,20 @@ fn no_signal_from_inside_kills_or_stops_the_runner() {
 }
 
 #[test]
+fn the_termination_log_does_not_fill_the_nodes_disk() {
+    let pod = Pod::new();
+    let script = "log=\"$POD/termination.log\"; i=0; \
+                  head -c 8388608 /dev/zero > \"$log\"; \
+                  while [ -s \"$log\" ] && [ $i -lt 200 ]; do sleep 0.1; i=$((i + 1)); done; \
+                  [ -s \"$log\" ] && echo full >&2; exit 1";
+    pod.exec(Start::First, script).end();
+    let spool = fs::read_to_string(pod.path("spool/output.jsonl")).unwrap();
+    assert!(!spool.contains("\"full\""), "{spool}");
+    let words = "into the container's termination log, which was emptied";
+    assert_eq!(spool.matches(words).count(), 1, "{spool}");
+}
+
+#[test]
 fn the_spool_is_not_handed_over_a_second_time() {
     let (_pod, lines) = attack(
         "\"$POD/herd/herd-runner\" exec --inputs \"$POD/run.json\" --socket \"$POD/herd/ship.sock\" \

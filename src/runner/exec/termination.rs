@@ -1,9 +1,10 @@
 //! The termination message: the verdict once more, where the kubelet finds it. The file has the mode
 //! 0666, so the agent may have written into it; it is written over when nobody else is left.
 
-use std::fs::OpenOptions;
+use std::fs::{self, OpenOptions};
 use std::io::{self, Write};
 use std::path::Path;
+use std::time::Duration;
 
 use crate::api::verdict::{MAX_BYTES, Verdict};
 
@@ -24,10 +25,48 @@ pub fn write(path: &Path, message: &str) -> io::Result<()> {
     file.write_all(message.as_bytes())
 }
 
+/// How often the file's size is looked at. An agent can write as much as the disk takes in that time.
+const EVERY: Duration = Duration::from_secs(1);
+/// A larger file is emptied: the kubelet reads less of it.
+const MAX_FILE: u64 = 64 * 1024;
+
+/// Keeps the file small while the agent lives. It lies on the node's disk, and no limit of the pod counts it.
+pub struct Guard<'a> {
+    path: &'a Path,
+    next: Duration,
+}
+
+impl<'a> Guard<'a> {
+    pub fn new(path: &'a Path) -> Guard<'a> {
+        Guard {
+            path,
+            next: Duration::ZERO,
+        }
+    }
+
+    /// When to look next, on the clock of the run.
+    pub fn next(&self) -> Duration {
+        self.next
+    }
+
+    /// Looks, if it is time to. Answers how large the file was, in bytes, if it had to be emptied.
+    pub fn look(&mut self, now: Duration) -> Option<u64> {
+        if now < self.next {
+            return None;
+        }
+        self.next = now + EVERY;
+        let file = fs::metadata(self.path).ok()?;
+        if !file.is_file() || file.len() <= MAX_FILE {
+            return None;
+        }
+        let open = OpenOptions::new().write(true).open(self.path).ok()?;
+        open.set_len(0).ok()?;
+        Some(file.len())
+    }
+}
+
 #[cfg(test)]
 mod tests {
-    use std::fs;
-
     use super::*;
 
     #[test]
@@ -36,6 +75,21 @@ mod tests {
         fs::write(file.path(), "success! ".repeat(1000)).unwrap();
         write(file.path(), "no").unwrap();
         assert_eq!(fs::read_to_string(file.path()).unwrap(), "no");
+    }
+
+    #[test]
+    fn a_file_that_grows_is_emptied_and_looked_at_once_a_second() {
+        let file = tempfile::NamedTempFile::new().unwrap();
+        let mut guard = Guard::new(file.path());
+        let small = "x".repeat(64 * 1024);
+        fs::write(file.path(), &small).unwrap();
+        assert_eq!(guard.look(Duration::ZERO), None);
+        fs::write(file.path(), small + "x").unwrap();
+        assert_eq!(guard.look(Duration::from_millis(999)), None);
+        assert_eq!(guard.look(guard.next()), Some(MAX_FILE + 1));
+        assert_eq!(fs::read(file.path()).unwrap(), b"");
+        let mut nowhere = Guard::new(Path::new("/nowhere"));
+        assert_eq!(nowhere.look(Duration::ZERO), None);
     }
 
     #[test]

@@ -15,6 +15,7 @@ use super::child::{Child, Chunk};
 use super::life::{Action, CLEARING, End, Event, Limits, State};
 use super::processes::{Children, Reach, reap};
 use super::record::Record;
+use super::termination::Guard;
 use crate::api::runner_exit::RunnerExit;
 use crate::api::verdict::{ProcessExit, StoppedBy};
 use crate::runner::signals::{Received, Sender, Signals};
@@ -75,6 +76,9 @@ pub struct Watch<'a> {
     clock: Clock,
     signals: &'a Signals,
     reach: Reach,
+    termination_log: Guard<'a>,
+    /// That it was emptied stands in the record.
+    emptied: bool,
     state: State,
     /// There may be children that have ended and are not collected: of them nothing wakes us.
     is_reaping: bool,
@@ -94,6 +98,7 @@ impl<'a> Watch<'a> {
         clock: Clock,
         signals: &'a Signals,
         reach: Reach,
+        termination_log: Guard<'a>,
     ) -> Watch<'a> {
         Watch {
             child,
@@ -102,6 +107,8 @@ impl<'a> Watch<'a> {
             clock,
             signals,
             reach,
+            termination_log,
+            emptied: false,
             state: State::new(),
             is_reaping: false,
             unheeded: 0,
@@ -126,6 +133,7 @@ impl<'a> Watch<'a> {
             self.record.echo();
             self.reap();
             self.look_at_spool();
+            self.look_at_termination_log();
             self.on(Event::Tick);
         }
     }
@@ -172,7 +180,7 @@ impl<'a> Watch<'a> {
         }
         let time = match self.is_reaping {
             true => Duration::ZERO,
-            false => tick.saturating_sub(now),
+            false => tick.min(self.termination_log.next()).saturating_sub(now),
         };
         // A time too long to be told is no deadline.
         let timeout = Timespec::try_from(time).ok();
@@ -224,6 +232,19 @@ impl<'a> Watch<'a> {
     fn look_at_spool(&mut self) {
         let (fill, _) = self.record.fill();
         self.on(Event::Spool(fill));
+    }
+
+    fn look_at_termination_log(&mut self) {
+        let Some(bytes) = self.termination_log.look(self.clock.elapsed()) else {
+            return;
+        };
+        if !self.emptied {
+            self.emptied = true;
+            let words = format!(
+                "the agent wrote {bytes} bytes into the container's termination log, which was emptied: nothing limits its size"
+            );
+            self.record(|record| record.warn(&words));
+        }
     }
 
     /// Writes into the record, unless that failed before.
