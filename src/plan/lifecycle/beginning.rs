@@ -81,7 +81,7 @@ fn session(seen: &Observed<'_>, means: Means<'_>) -> Session {
             "there is no Job {name} in this namespace whose session could be continued; see kubectl get hj, and create another Job"
         )),
         ResumedLookup::Found(Resumable { ended: false, .. }) => Session::None(format!(
-            "Job {name} has not ended, so its session is not whole: wait for its end or cancel it, then create another Job"
+            "Job {name} has not ended, so its session is not whole: wait for its end, resume it if it is paused, or cancel it, then create another Job"
         )),
         ResumedLookup::Found(Resumable {
             session_id: Some(id),
