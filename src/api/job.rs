@@ -127,6 +127,7 @@ pub struct JobSpec {
 
 /// The finished Job whose session another one continues.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
+#[serde(rename_all = "camelCase")]
 pub struct ResumeFrom {
     /// Its name, in the same namespace.
     #[schemars(
@@ -134,6 +135,10 @@ pub struct ResumeFrom {
         regex(pattern = r"^[a-z0-9]([-a-z0-9]*[a-z0-9])?$")
     )]
     pub job: String,
+    /// Continue the session although the other Job ran another Agent, or an earlier one of the same name. The
+    /// session holds what that Agent saw. Default: false.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub across_agents: Option<bool>,
 }
 
 /// A Job asks for one run; to ask for something else is another Job.

@@ -13,7 +13,10 @@ use super::{
     prompt,
     view::{JobView, MINTED, short},
 };
-use crate::api::job::{JOB_FINALIZER, Job, JobSpec};
+use crate::api::{
+    agent::Agent,
+    job::{JOB_FINALIZER, Job, JobSpec},
+};
 
 /// Whose name a new Job has.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -69,8 +72,12 @@ impl Named {
     }
 }
 
-/// A Job may come before its Agent; a person who types a name has mistyped it.
-pub async fn check_agent(cluster: &Cluster, job: &JobSpec, out: &mut Out) -> Result<(), CliError> {
+/// The Agent, where it may be read. A Job may come before its Agent; a person who types a name has mistyped it.
+pub async fn check_agent(
+    cluster: &Cluster,
+    job: &JobSpec,
+    out: &mut Out,
+) -> Result<Option<Agent>, CliError> {
     let (name, namespace) = (&job.agent, &cluster.namespace);
     match cluster.agent(name).await? {
         Lookup::Found(agent) if agent.spec.prompt.is_none() && job.prompt.is_none() => {
@@ -80,12 +87,12 @@ pub async fn check_agent(cluster: &Cluster, job: &JobSpec, out: &mut Out) -> Res
             );
         }
         Lookup::Found(agent) => {
-            if let Some(prompt) = agent.spec.prompt.filter(|_| job.prompt.is_none()) {
-                prompt::warn_of_command(&prompt, "the Agent's prompt", out);
+            if let Some(prompt) = agent.spec.prompt.as_ref().filter(|_| job.prompt.is_none()) {
+                prompt::warn_of_command(prompt, "the Agent's prompt", out);
             }
-            return Ok(());
+            return Ok(Some(agent));
         }
-        Lookup::Hidden => return Ok(()),
+        Lookup::Hidden => return Ok(None),
         Lookup::Absent => {}
     }
     cluster.check_namespace().await?;

@@ -2,6 +2,7 @@
 //! ended in a new Job.
 
 use chrono::Utc;
+use kube::ResourceExt;
 use serde_json::{Value, json};
 
 use super::{
@@ -160,7 +161,7 @@ async fn in_a_new_job(
     out: &mut Out,
 ) -> Result<JobView, CliError> {
     check_session(cluster, job).await?;
-    let spec = JobSpec {
+    let mut spec = JobSpec {
         agent: job.agent(),
         prompt: Some(prompt.unwrap_or_else(|| GO_ON.into())),
         model: job.field("/spec/model"),
@@ -168,10 +169,20 @@ async fn in_a_new_job(
         output_schema: job.field("/spec/outputSchema"),
         resume: Some(ResumeFrom {
             job: job.name().to_owned(),
+            across_agents: None,
         }),
         ..JobSpec::default()
     };
-    make::check_agent(cluster, &spec, out).await?;
+    let agent = make::check_agent(cluster, &spec, out).await?;
+    if let Some(agent) = agent.filter(|agent| agent.uid() != job.field("/status/agent/uid")) {
+        out.warn(&format!(
+            "Agent {} was created again since {} ran: its session goes on with the new one",
+            agent.name_any(),
+            short(job.name())
+        ));
+        let resume = spec.resume.get_or_insert_default();
+        resume.across_agents = Some(true);
+    }
     let new = Named::Minted.manifest(cluster, spec);
     Named::Minted.make(cluster, &new).await
 }

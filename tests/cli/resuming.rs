@@ -268,6 +268,26 @@ async fn the_session_of_an_ended_job_goes_on_in_one_new_job() {
 }
 
 #[tokio::test]
+async fn a_session_goes_on_with_an_agent_that_was_created_again_and_that_is_told() {
+    let cluster = ended();
+    cluster.change(|world| {
+        let agent = world.agents.get_mut("reviewer").unwrap();
+        agent["metadata"]["uid"] = json!("new");
+    });
+    let ran = cluster
+        .program
+        .run(&["jobs", "resume", "a", "-p", "x"])
+        .await;
+    ran.exits(0)
+        .says(&["reviewer was created again since a ran"]);
+    let made = new_job(&cluster);
+    assert_eq!(
+        made["spec"]["resume"],
+        json!({"job": "a", "acrossAgents": true})
+    );
+}
+
+#[tokio::test]
 async fn what_a_session_cost_is_the_sum_over_all_jobs_that_worked_on_it() {
     let cluster = ended();
     // The first of the session, the one that continued it, and a: the last.

@@ -152,6 +152,7 @@ async fn a_session_that_is_not_there_is_not_resumed() {
         .job_with(&agent, |spec| {
             spec.resume = Some(ResumeFrom {
                 job: nowhere.clone(),
+                across_agents: None,
             });
         })
         .await;
@@ -164,4 +165,25 @@ async fn a_session_that_is_not_there_is_not_resumed() {
         told(&done)
     );
     assert!(status.attempts.is_empty(), "{}", told(&done));
+}
+
+#[tokio::test]
+async fn a_session_is_not_taken_to_another_agent() {
+    let team = Team::shared().await;
+    let first = team.job(&team.agent("text").await).await;
+    team.finished(&first).await;
+    let other = team.agent("bash").await;
+    let job = team
+        .job_with(&other, |spec| {
+            spec.resume = Some(ResumeFrom {
+                job: first.clone(),
+                across_agents: None,
+            });
+        })
+        .await;
+    let done = team.finished(&job).await;
+    assert_ended(&done, ExitReason::Error, Reason::ResumeFailed);
+    let message = String::from(status(&done).message.unwrap());
+    assert!(message.contains("spec.resume.acrossAgents"), "{message}");
+    assert!(status(&done).attempts.is_empty(), "{}", told(&done));
 }

@@ -42,7 +42,7 @@ pub(super) fn before_the_intent(seen: &Observed<'_>, means: Means<'_>) -> Action
         );
         return wait_pending(job, Reason::AgentNotFound, &message, means);
     };
-    match session(seen, means) {
+    match session(seen, agent, means) {
         Session::LookUp(job) => Action::LookUp(LookUp::Resumed(job)),
         Session::None(why) => {
             let outcome = Outcome {
@@ -67,7 +67,7 @@ enum Session {
     None(String),
 }
 
-fn session(seen: &Observed<'_>, means: Means<'_>) -> Session {
+fn session(seen: &Observed<'_>, agent: &Agent, means: Means<'_>) -> Session {
     let Some(resume) = &seen.job.spec.resume else {
         return Session::Of {
             id: means.session_id.to_owned(),
@@ -83,6 +83,17 @@ fn session(seen: &Observed<'_>, means: Means<'_>) -> Session {
         ResumedLookup::Found(Resumable { ended: false, .. }) => Session::None(format!(
             "Job {name} has not ended, so its session is not whole: wait for its end, resume it if it is paused, or cancel it, then create another Job"
         )),
+        // Who may only create Jobs would bring one Agent's secrets before another's tools.
+        ResumedLookup::Found(Resumable {
+            started: true,
+            agent_uid,
+            ..
+        }) if *agent_uid != agent.metadata.uid && resume.across_agents != Some(true) => {
+            Session::None(format!(
+                "Job {name} ran another Agent, or an earlier one named {}, and its session holds what that saw: create a Job with its Agent or, if you want this, with spec.resume.acrossAgents: true",
+                seen.job.spec.agent
+            ))
+        }
         ResumedLookup::Found(Resumable {
             session_id: Some(id),
             started: true,

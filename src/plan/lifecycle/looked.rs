@@ -86,6 +86,8 @@ pub struct Resumable {
     pub session_id: Option<String>,
     /// It had an agent that began.
     pub started: bool,
+    /// UID of the Agent that it ran.
+    pub agent_uid: Option<String>,
 }
 
 impl From<Option<&Node>> for NodeLookup {
@@ -143,6 +145,9 @@ impl From<Option<&Job>> for ResumedLookup {
             ended: status.is_some_and(|it| it.is_final()),
             session_id: status.and_then(|it| it.session_id.clone()),
             started: status.is_some_and(|it| it.started_at.is_some()),
+            agent_uid: status
+                .and_then(|it| it.agent.as_ref())
+                .and_then(|agent| agent.uid.clone()),
         })
     }
 }

@@ -175,6 +175,7 @@ mod tests {
         let continuing = JobSpec {
             resume: Some(ResumeFrom {
                 job: "earlier".into(),
+                across_agents: None,
             }),
             ..spec()
         };

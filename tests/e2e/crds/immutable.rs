@@ -42,6 +42,7 @@ async fn nothing_that_a_job_says_can_be_changed_or_taken_out() {
             spec.output_schema = Some("{}".into());
             spec.resume = Some(ResumeFrom {
                 job: "earlier".to_owned(),
+                across_agents: None,
             });
         })
         .await;

@@ -6,6 +6,7 @@ fn continuing() -> Job {
     let mut job = job();
     job.spec.resume = Some(ResumeFrom {
         job: "earlier".into(),
+        across_agents: None,
     });
     job
 }
@@ -16,6 +17,7 @@ fn found() -> Resumable {
         ended: true,
         session_id: Some("s-0".into()),
         started: true,
+        agent_uid: Some("agent-uid".into()),
     }
 }
 
@@ -84,6 +86,27 @@ fn a_session_that_can_not_be_continued_fails_the_job_without_a_pod() {
         assert!(message(&done).contains(words), "{}", message(&done));
         assert!(done.status.unwrap().attempts.is_empty());
     }
+}
+
+#[test]
+fn a_session_goes_on_with_another_agent_only_where_the_job_says_so() {
+    let answer = || {
+        ResumedLookup::Found(Resumable {
+            agent_uid: Some("another".into()),
+            ..found()
+        })
+    };
+    let done = written(&continuing(), with_answer(&continuing(), answer(), at(0)));
+    assert_eq!(reason(&done), Some(Reason::ResumeFailed));
+    assert!(
+        message(&done).contains("acrossAgents"),
+        "{}",
+        message(&done)
+    );
+    let mut across = continuing();
+    across.spec.resume.as_mut().unwrap().across_agents = Some(true);
+    let on = written(&across, with_answer(&across, answer(), at(0)));
+    assert_eq!(on.status.unwrap().session_id.as_deref(), Some("s-0"));
 }
 
 #[test]
