@@ -1,4 +1,5 @@
-//! What the controller remembers of the cluster: our kinds whole, pods pruned to what decisions need.
+//! What the controller remembers of the cluster: our kinds whole, Jobs that have ended and pods pruned to what
+//! decisions need.
 
 use k8s_openapi::api::core::v1::{ConfigMap, Container, EnvVar, Pod, PodSpec};
 use kube::{
@@ -16,6 +17,7 @@ use crate::api::{
     job::{Job, MOST_ATTEMPTS, STORE_CA_ANNOTATION},
     protocol,
 };
+use crate::kubernetes::watch::prune;
 use crate::plan::{
     facts::{self, AGENT_CONTAINER, PodFacts},
     pod::{self, LABEL_JOB, LABEL_JOB_UID},
@@ -160,6 +162,24 @@ pub fn owner(pod: &Pod) -> Option<ObjectRef<Job>> {
     Some(ObjectRef::new(name).within(&namespace))
 }
 
+/// Of a Job that has ended, which may stay for years, only what still has to be done counts: most of its object
+/// is what its agent was told. A status is written whole, so it is never written from what is left here
+/// ([`super::view::View::must_be_live`]).
+pub fn prune_job(job: &mut Job) {
+    prune(job);
+    let Some(status) = job.status.as_mut().filter(|status| status.is_final()) else {
+        return;
+    };
+    status.agent = None;
+    status.result = None;
+    job.spec.prompt = None;
+    job.spec.resume_prompt = None;
+    job.spec.output_schema = None;
+    if let Some(annotations) = &mut job.metadata.annotations {
+        annotations.clear();
+    }
+}
+
 /// A pod as it comes is some 50 kB, mostly managed fields, the run's inputs and a spec that we wrote
 /// ourselves.
 pub fn prune_pod(pod: &mut Pod) {
@@ -218,5 +238,31 @@ mod tests {
         assert_eq!(PodFacts::from(&pod), whole);
         assert!(!whole.message.unwrap().contains("secret"));
         assert!(!serde_json::to_string(&pod).unwrap().contains("\"v\""));
+    }
+
+    #[test]
+    fn a_job_that_has_ended_is_kept_without_what_its_agent_was_told() {
+        let job = |phase: &str| -> Job {
+            serde_json::from_value(json!({
+                "apiVersion": "herdctl.dev/v1alpha1", "kind": "Job",
+                "metadata": {"name": "hello", "uid": "u", "finalizers": ["herdctl.dev/record"],
+                    "annotations": {"note": "n".repeat(4096)}},
+                "spec": {"agent": "reviewer", "prompt": "p".repeat(98_304)},
+                "status": {"phase": phase, "sessionId": "s",
+                    "agent": {"generation": 1, "spec": {"systemPrompt": "p".repeat(98_304)}},
+                    "result": {"text": "t".repeat(2048), "truncated": false}},
+            }))
+            .unwrap()
+        };
+        let mut ended = job("failed");
+        prune_job(&mut ended);
+        let size = serde_json::to_vec(&ended).unwrap().len();
+        assert!(size < 512, "{size}");
+        assert_eq!(ended.spec.agent, "reviewer");
+        assert_eq!(ended.finalizers(), ["herdctl.dev/record"]);
+        let mut running = job("running");
+        prune_job(&mut running);
+        let whole = job("running");
+        assert!(running.spec == whole.spec && running.status == whole.status);
     }
 }

@@ -143,7 +143,7 @@ async fn act(
     if let (Action::CreatePod(_), Some(left)) = (&action, context.creations.left(job)) {
         return Ok(Step::Rest(Some(left)));
     }
-    if view.must_be_live(&action) {
+    if view.must_be_live(&action, job) {
         let (namespace, name) = (namespace.unwrap_or_default(), job.name_any());
         let Some(found) = cluster.look_up_job(namespace, &name).await? else {
             return Ok(Step::Rest(None));

@@ -8,7 +8,7 @@ use kube::ResourceExt;
 
 use super::{caches::owner, recent::MEMORY, reconcile::Context};
 use crate::{
-    api::job::Job,
+    api::job::{Job, JobStatus},
     plan::{
         facts::PodFacts,
         lifecycle::{Action, Looked, PodLookup},
@@ -75,9 +75,16 @@ impl View {
 
     /// A cache that is behind may show an intent whose pod has come and gone, or a Job whose name another
     /// has by now. A creation can carry no precondition against that: it rests on what the API server itself
-    /// says of the Job.
-    pub fn must_be_live(&self, action: &Action) -> bool {
-        !self.live && matches!(action, Action::CreatePod(_))
+    /// says of the Job. And the cache keeps only a part of a Job that has ended, while a status is written whole.
+    pub fn must_be_live(&self, action: &Action, job: &Job) -> bool {
+        let has_ended = job.status.as_ref().is_some_and(JobStatus::is_final);
+        let is_whole = self.live
+            || match action {
+                Action::CreatePod(_) => false,
+                Action::WriteStatus(_) => !has_ended,
+                _ => true,
+            };
+        !is_whole
     }
 
     /// Waits no longer than what is remembered counts: that the pod is gone meanwhile may have been told before.

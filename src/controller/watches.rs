@@ -19,7 +19,7 @@ use kube::{
 use tokio::sync::watch;
 
 use super::{
-    caches::{Caches, Filled, owner, prune_pod},
+    caches::{Caches, Filled, owner, prune_job, prune_pod},
     creations::Creations,
 };
 use crate::{
@@ -57,7 +57,7 @@ pub fn start(
     };
 
     let job_changes = guarded(Api::<DeserializeGuard<Job>>::all(client.clone()))
-        .modify(prune)
+        .modify(prune_job)
         .reflect(jobs_writer)
         .inspect(tell_filled(filled.jobs, again))
         .touched_objects()

@@ -18,9 +18,15 @@ use super::Chain;
 /// A watch whose connection has silently died is noticed when the server should have ended it.
 const WATCH_SECONDS: u32 = 60;
 
+/// Objects of a list that are in memory at once, before most of each is forgotten. People decide how large theirs
+/// are, up to what etcd takes.
+const PAGE: u32 = 20;
+
 /// All objects of a kind, by a watch that the server ends in time.
 pub fn everything() -> watcher::Config {
-    watcher::Config::default().timeout(WATCH_SECONDS)
+    watcher::Config::default()
+        .timeout(WATCH_SECONDS)
+        .page_size(PAGE)
 }
 
 /// Watches objects of which some may be unreadable, for instance written by a newer version.

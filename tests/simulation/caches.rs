@@ -8,7 +8,7 @@ use std::{
 
 use herdctl::{
     api::{agent::Agent, job::Job},
-    controller::caches::{self, Caches, Filled, prune_pod},
+    controller::caches::{self, Caches, Filled, prune_job, prune_pod},
     plan::pod::LABEL_JOB,
 };
 use k8s_openapi::api::core::v1::{ConfigMap, Pod};
@@ -106,7 +106,7 @@ impl Views {
         let by_name = self.by_name.then(|| self.caches.jobs.clone());
         match resource {
             Resource::Jobs => {
-                self.jobs.list(history, point, |_| {});
+                self.jobs.list(history, point, prune_job);
                 self.every_job()
             }
             Resource::Pods => {
@@ -130,7 +130,7 @@ impl Views {
         let by_name = self.by_name.then(|| self.caches.jobs.clone());
         match resource {
             Resource::Jobs => {
-                let change = self.jobs.next(history, |_| {});
+                let change = self.jobs.next(history, prune_job);
                 if by_name.is_some() {
                     self.list(Resource::Pods, history, self.pods.read);
                 }

@@ -90,7 +90,7 @@ fn policies() -> Vec<Story> {
                 60_000,
             ),
             "Starting Working Completed",
-            (1, 1, 19, 2),
+            (1, 1, 20, 2),
         ),
         story(
             "its pod can't be let go, and it is gone",
@@ -176,7 +176,7 @@ fn cascades() -> Vec<Story> {
                 (400_000, Deed::StoreComes),
             ]),
             "Starting Working Completed",
-            (1, 1, 13, 2),
+            (1, 1, 15, 2),
         ),
         story(
             "its pod orphaned, and its Job stripped",

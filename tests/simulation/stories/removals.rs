@@ -69,7 +69,7 @@ fn deletions() -> Vec<Story> {
                 (200_000, Deed::StoreComes),
             ]),
             "Starting Working Completed",
-            (1, 1, 13, 2),
+            (1, 1, 16, 2),
         ),
         story(
             "its pod deleted while its output waits for the store",
@@ -79,7 +79,7 @@ fn deletions() -> Vec<Story> {
                 (400_000, Deed::StoreComes),
             ]),
             "Starting Working Completed",
-            (1, 1, 13, 2),
+            (1, 1, 14, 2),
         ),
         story(
             "deleted after its pod's end without the store, and made again",
@@ -90,19 +90,19 @@ fn deletions() -> Vec<Story> {
                 (170_000, Deed::StoreComes),
             ]),
             "Starting Working Completed | Starting Working Completed",
-            (2, 2, 23, 2),
+            (2, 2, 27, 2),
         ),
         story(
             "its output waits for the store for too long",
             then(&[(20_000, Deed::StoreGoes), (400_000, Deed::StoreComes)]),
             "Starting Working Completed",
-            (1, 1, 8, 2),
+            (1, 1, 9, 2),
         ),
         story(
             "its namespace deleted",
             then(&[(6_000, Deed::DeleteNamespace)]),
             "Starting Working JobDeleted",
-            (1, 1, 13, 7),
+            (1, 1, 14, 7),
         ),
         story(
             "its namespace deleted while it is suspended",
@@ -148,7 +148,7 @@ fn meddling() -> Vec<Story> {
                 (70_000, Deed::DeleteJob(0)),
             ]),
             "Starting Working Completed",
-            (1, 1, 12, 2),
+            (1, 1, 13, 2),
         ),
         story(
             "its pod stripped",
@@ -189,7 +189,7 @@ fn meddling() -> Vec<Story> {
                 (30_000, Deed::Resume(0)),
             ]),
             "Starting Working Suspending Suspended PodDeleted",
-            (1, 1, 15, 2),
+            (1, 1, 16, 2),
         ),
         story(
             "stripped",
@@ -259,7 +259,7 @@ fn meddling() -> Vec<Story> {
                 (70_000, Deed::Unhold(0)),
             ]),
             "Starting Working Completed",
-            (1, 1, 9, 2),
+            (1, 1, 11, 2),
         ),
     ]
 }

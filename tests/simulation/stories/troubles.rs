@@ -241,7 +241,7 @@ fn nodes() -> Vec<Story> {
                     .with(&[(290_000, Deed::StoreComes)]),
             ),
             "Starting Working Recovering Cancelled",
-            (1, 1, 23, 2),
+            (1, 1, 25, 2),
         ),
         story(
             "its node out of service",
@@ -290,7 +290,7 @@ fn the_store() -> Vec<Story> {
             "the store away",
             then(&[(1_000, Deed::StoreGoes), (60_000, Deed::StoreComes)]),
             "Starting Working Completed",
-            (1, 1, 8, 2),
+            (1, 1, 9, 2),
         ),
         story(
             "certificates renewed",

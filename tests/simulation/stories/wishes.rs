@@ -43,7 +43,7 @@ fn stops() -> Vec<Story> {
             "cancelled after its end",
             then(&[(60_000, Deed::Cancel(0))]),
             "Starting Working Completed",
-            (1, 1, 8, 2),
+            (1, 1, 9, 2),
         ),
         story(
             "cancelled while its pod is on its way",
@@ -205,7 +205,7 @@ fn lapses() -> Vec<Story> {
                 ..given
             },
             "Starting Working Cancelling Cancelled",
-            (1, 1, 11, 10),
+            (1, 1, 12, 10),
         ),
     ]
 }
