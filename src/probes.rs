@@ -19,7 +19,7 @@ use crate::api::text::Clean;
 /// Each server is alone in its pod.
 pub const ADDRESS: SocketAddr = SocketAddr::new(std::net::IpAddr::V4(Ipv4Addr::LOCALHOST), 8080);
 
-/// Less than the `timeoutSeconds` of the chart's probes, so that the reason is told.
+/// Less than the `timeoutSeconds` of the chart's probes, so that the answer has a reason.
 const PATIENCE: Duration = Duration::from_secs(4);
 /// Longest answer, in bytes.
 const MAX_ANSWER: usize = 1024;

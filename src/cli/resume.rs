@@ -176,7 +176,7 @@ async fn in_a_new_job(
     let agent = make::check_agent(cluster, &spec, out).await?;
     if let Some(agent) = agent.filter(|agent| agent.uid() != job.field("/status/agent/uid")) {
         out.warn(&format!(
-            "Agent {} was created again since {} ran: its session goes on with the new one",
+            "Agent {} was created again since {} ran: the session continues with the new Agent",
             agent.name_any(),
             short(job.name())
         ));

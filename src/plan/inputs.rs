@@ -109,7 +109,7 @@ pub fn inputs(
     Ok(text)
 }
 
-/// The CLI ends with an error where all that it is told is blank.
+/// The CLI ends with an error if its prompt is blank.
 fn not_blank(job: &JobSpec, agent: &AgentSpec) -> Result<(), InputsError> {
     let task = match &job.prompt {
         Some(own) => ("spec.prompt of the Job".to_owned(), Some(own)),
