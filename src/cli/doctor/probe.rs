@@ -87,7 +87,8 @@ fn settings(operator: &Look<Operator>) -> Settings {
     }
 }
 
-/// The pod of an Agent that leaves everything out; without an owner, which would have to exist.
+/// The pod of an Agent that leaves everything out; without an owner, which would have to exist, and without the
+/// marks of an agent's pod, which only the controller may set.
 fn pod(settings: &Settings) -> Option<Pod> {
     let job = Job::new(
         NAME,
@@ -114,6 +115,8 @@ fn pod(settings: &Settings) -> Option<Pod> {
     .ok()?;
     pod.metadata.owner_references = None;
     pod.metadata.finalizers = None;
+    pod.metadata.labels = None;
+    pod.metadata.annotations = None;
     Some(pod)
 }
 
