@@ -27,8 +27,8 @@ use crate::{
     kubernetes::call::CallError,
     plan::{
         lifecycle::{
-            Action, AgentLookup, LookUp, Looked, Means, NamespaceLookup, NodeLookup, Observed,
-            ResumedLookup, decide,
+            self, Action, AgentLookup, LookUp, Looked, Means, NamespaceLookup, NodeLookup,
+            Observed, ResumedLookup, decide,
         },
         refused_write::Write,
         settings::Settings,
@@ -141,7 +141,11 @@ async fn act(
     let (namespace, uid) = (job.namespace(), job.uid().unwrap_or_default());
     let namespace = namespace.as_deref();
     if let (Action::CreatePod(_), Some(left)) = (&action, context.creations.left(job)) {
-        return Ok(Step::Rest(Some(left)));
+        let deadline = lifecycle::start_deadline(job).map(|it| it - (context.clock)());
+        let until = deadline.and_then(|it| it.to_std().ok());
+        return Ok(Step::Rest(Some(
+            until.map_or(left, |until| left.min(until)),
+        )));
     }
     if view.must_be_live(&action, job) {
         let (namespace, name) = (namespace.unwrap_or_default(), job.name_any());

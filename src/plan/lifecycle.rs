@@ -31,6 +31,7 @@ use std::time::Duration;
 use chrono::{DateTime, Utc};
 use k8s_openapi::api::core::v1::Pod;
 
+pub use self::attempt::start_deadline;
 pub use self::looked::{
     AgentLookup, LookUp, Looked, NamespaceLookup, NodeLookup, Resumable, ResumedLookup,
 };

@@ -56,11 +56,17 @@ pub(super) fn image(status: &JobStatus, settings: &Settings) -> String {
     chosen.unwrap_or(&settings.agent_image).clone()
 }
 
-pub(super) fn start_deadline(job: &Job, status: &JobStatus, attempt: &Attempt) -> DateTime<Utc> {
+pub(super) fn deadline_of(job: &Job, status: &JobStatus, attempt: &Attempt) -> DateTime<Utc> {
     let start = Deadlines::of(&job.spec, captured(status, &AgentSpec::default()))
         .ok()
         .and_then(|deadlines| TimeDelta::from_std(deadlines.start).ok());
     attempt.intended + start.unwrap_or_default()
+}
+
+/// When the last attempt's agent must have started; none where there is no attempt.
+pub fn start_deadline(job: &Job) -> Option<DateTime<Utc>> {
+    let status = job.status.as_ref()?;
+    Some(deadline_of(job, status, status.attempt()?))
 }
 
 /// What an attempt is built from besides its Job.

@@ -30,7 +30,7 @@ use crate::{
     },
 };
 
-/// How long to wait before a refused pod is tried again. Quotas can't be watched without more rights.
+/// The longest wait before a refused pod is looked at again: how often it is tried, the controller says.
 pub(super) const RETRY_REFUSED: Duration = Duration::from_secs(5);
 
 pub(super) fn with_attempt(
@@ -57,7 +57,7 @@ pub(super) fn with_attempt(
             PodIs::Another => lost(seen, status, attempt, asked, means),
             PodIs::AnEarlierJobs if unwanted => lost(seen, status, attempt, asked, means),
             PodIs::AnEarlierJobs => {
-                let deadline = attempt::start_deadline(job, status, attempt);
+                let deadline = attempt::deadline_of(job, status, attempt);
                 whose::wait_for_name(job, status, pod, deadline, means)
             }
             PodIs::Foreign => end_without_pod(job, &whose::foreign(pod), means),
@@ -98,7 +98,7 @@ fn with_pod(
             uid: pod.uid.clone(),
         },
         Conclusion::Alive => {
-            let deadline = attempt::start_deadline(job, status, attempt);
+            let deadline = attempt::deadline_of(job, status, attempt);
             follow(job, status, pod, deadline, means)
         }
     }

@@ -52,7 +52,7 @@ pub(super) fn asked<'a>(
         AgentLookup::Gone => true,
         AgentLookup::Found(uid) => !is_same(status, Some(uid)),
     };
-    let overdue = now >= attempt::start_deadline(job, status, attempt);
+    let overdue = now >= attempt::deadline_of(job, status, attempt);
     Asked {
         cancel,
         deletion,
