@@ -3,6 +3,7 @@
 
 use std::fs::{self, OpenOptions};
 use std::io::{self, Write};
+use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 use std::time::Duration;
 
@@ -30,6 +31,9 @@ const EVERY: Duration = Duration::from_secs(1);
 /// A larger file is emptied: the kubelet reads less of it.
 const MAX_FILE: u64 = 64 * 1024;
 
+/// What the kernel counts blocks in, whatever the file system's own are.
+const BLOCK: u64 = 512;
+
 /// Keeps the file small while the agent lives. It lies on the node's disk, and no limit of the pod counts it.
 pub struct Guard<'a> {
     path: &'a Path,
@@ -56,12 +60,14 @@ impl<'a> Guard<'a> {
         }
         self.next = now + EVERY;
         let file = fs::metadata(self.path).ok()?;
-        if !file.is_file() || file.len() <= MAX_FILE {
+        // Blocks can be taken beyond the file's end, and a file can be longer than its blocks.
+        let size = file.len().max(file.blocks() * BLOCK);
+        if !file.is_file() || size <= MAX_FILE {
             return None;
         }
         let open = OpenOptions::new().write(true).open(self.path).ok()?;
         open.set_len(0).ok()?;
-        Some(file.len())
+        Some(size)
     }
 }
 
@@ -86,8 +92,17 @@ mod tests {
         assert_eq!(guard.look(Duration::ZERO), None);
         fs::write(file.path(), small + "x").unwrap();
         assert_eq!(guard.look(Duration::from_millis(999)), None);
-        assert_eq!(guard.look(guard.next()), Some(MAX_FILE + 1));
+        assert!(guard.look(guard.next()).is_some_and(|size| size > MAX_FILE));
         assert_eq!(fs::read(file.path()).unwrap(), b"");
+        let taken = std::process::Command::new("fallocate")
+            .args(["--keep-size", "--length", "1MiB"])
+            .arg(file.path())
+            .status();
+        if taken.is_ok_and(|it| it.success()) {
+            assert_eq!(fs::metadata(file.path()).unwrap().len(), 0);
+            assert!(guard.look(guard.next()).is_some_and(|size| size >= 1 << 20));
+            assert_eq!(fs::metadata(file.path()).unwrap().blocks(), 0);
+        }
         let mut nowhere = Guard::new(Path::new("/nowhere"));
         assert_eq!(nowhere.look(Duration::ZERO), None);
     }
