@@ -32,7 +32,6 @@ mod going_on;
 mod injected;
 mod outcomes;
 mod pending;
-mod policies;
 mod ports;
 mod record;
 mod refused;
