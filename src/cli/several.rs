@@ -63,9 +63,9 @@ pub struct Wait {
     pub is_so: fn(&JobView) -> bool,
     /// Tells how it became so; none for a Job that was deleted.
     pub tell: fn(&JobView, Option<&JobView>, &mut Out) -> Result<(), CliError>,
-    /// What is told of a Job with which it did not come so far in time.
+    /// The words for a Job that did not get there in time.
     pub not_yet: &'static str,
-    /// What is told to who leaves earlier.
+    /// The words for a person who leaves earlier.
     pub left: &'static str,
 }
 

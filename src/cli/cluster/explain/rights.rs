@@ -8,7 +8,7 @@ use crate::cli::{cluster::login::Means, error::CliError};
 
 /// What tells the version of the API server; it belongs to no namespace, and to no API group.
 pub const VERSION: &str = "/version";
-/// Everybody's role on a cluster that nobody has restricted.
+/// The role that every user has, unless an administrator took it away.
 const DISCOVERY: &str = "system:discovery";
 /// Whom the API server takes for who shows nothing that it knows.
 const ANONYMOUS: &str = "system:anonymous";
